@@ -1,0 +1,40 @@
+# Everything runs in a virtual environment of its own; nothing is installed outside it.
+VENV   ?= .venv
+PYTHON ?= python3
+# torch without a version would also be right, but on Linux it brings several GB of CUDA libraries.
+TORCH  ?= torch==2.13.0
+BIN    := $(VENV)/bin
+SOURCES = tweenrt/*.py export runtime plugins calibration cli tests benchmarks
+
+.PHONY: help demo test check lint types format clean
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+$(BIN)/.ready: pyproject.toml
+	@echo "==> making the virtual environment $(VENV) (a minute or two; torch is the large part)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[export,video,dev]'
+	@touch $@
+
+demo: $(BIN)/.ready  ## weights, export, a doubled example clip, and its quality in numbers
+	$(BIN)/python examples/demo.py
+
+test: $(BIN)/.ready  ## the tests; no GPU and no trained weights needed
+	$(BIN)/python -m pytest
+
+lint: $(BIN)/.ready  ## formatting and lint
+	$(BIN)/ruff format --check $(SOURCES) examples
+	$(BIN)/ruff check $(SOURCES) examples
+
+types: $(BIN)/.ready  ## mypy, strict
+	$(BIN)/mypy
+
+check: lint types test  ## everything CI runs
+
+format: $(BIN)/.ready  ## rewrite the sources in the house's format
+	$(BIN)/ruff format $(SOURCES) examples
+	$(BIN)/ruff check --fix $(SOURCES) examples
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) build dist out .mypy_cache .pytest_cache .ruff_cache

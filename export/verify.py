@@ -1,0 +1,94 @@
+"""Does a graph compute what the PyTorch network computes? Tolerances live here, each with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tweenrt.errors import require
+from tweenrt.export.network import GraphPart
+
+MIN_PSNR_DB = 80.0
+"""Two FP32 runs of one network on frames in 0..1 agree to more than this."""
+
+_SMALL_PIXELS = 256 * 448
+_SMALL_MAX_ABS = 1e-4
+_LARGE_MAX_ABS = 5e-4
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How a graph compares with the network it was made from, worst output first.
+
+    Attributes:
+        max_abs: largest absolute difference over all outputs; images are in 0..1.
+        psnr_db: peak signal-to-noise ratio for a peak of 1; infinite for identical outputs.
+        bound: what `max_abs` may be at most.
+    """
+
+    max_abs: float
+    psnr_db: float
+    bound: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether both bounds hold."""
+        return self.max_abs <= self.bound and self.psnr_db >= MIN_PSNR_DB
+
+    def __str__(self) -> str:
+        return (
+            f"max abs difference {self.max_abs:.2e} (at most {self.bound:.0e}), "
+            f"PSNR {self.psnr_db:.1f} dB (at least {MIN_PSNR_DB:.0f})"
+        )
+
+
+def bound_for(height: int, width: int) -> float:
+    """Largest difference allowed between two FP32 runs on frames of this size.
+
+    The sampling position of a warp is one FP32 number; its rounding step doubles each time the frame doubles
+    (at column 1280 it is 1.2e-4 pixels, and more after normalisation to -1..1), and steep edges turn a position
+    error into a brightness error. So the bound is 1e-4 up to 256×448 and 5e-4 above.
+    """
+    return _SMALL_MAX_ABS if height * width <= _SMALL_PIXELS else _LARGE_MAX_ABS
+
+
+def compare(expected: NDArray[np.float32], got: NDArray[np.float32]) -> tuple[float, float]:
+    """(max abs difference, PSNR in dB for a peak of 1); NaN anywhere gives (inf, 0).
+
+    Raises:
+        AssertionError: the shapes differ, which is a bug of ours.
+    """
+    assert expected.shape == got.shape, f"shapes differ: {expected.shape} against {got.shape}"
+    difference = expected.astype(np.float64) - got.astype(np.float64)
+    if not np.isfinite(difference).all():
+        return float("inf"), 0.0
+    error = float(np.mean(difference**2))
+    psnr = float("inf") if error == 0 else -10.0 * float(np.log10(error))
+    return float(np.abs(difference).max()), psnr
+
+
+def compare_part(part: GraphPart, outputs: tuple[Tensor, ...], path: Path) -> Parity:
+    """Run the file `path` in ONNX Runtime on the example of `part` and compare with its PyTorch `outputs`."""
+    ort = require("onnxruntime", extra="export", why="Verifying a graph")
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    got = session.run(list(part.outputs), {k: v.numpy() for k, v in part.example.items()})
+    return _worst(part, [o.numpy() for o in outputs], got)
+
+
+def _worst(part: GraphPart, expected: list[NDArray[np.float32]], got: list[NDArray[np.float32]]) -> Parity:
+    first = next(iter(part.example.values()))
+    uint8 = first.dtype == torch.uint8
+    bound = bound_for(*(first.shape[1:3] if uint8 else first.shape[2:4]))
+    scale = 1.0
+    if uint8 and expected[0].dtype == np.uint8:
+        # Rounding to 8 bits may tip either way where the two runs straddle a half: one step of 255.
+        bound, scale = bound + 1.0 / 255.0, 255.0
+    results = [compare(e / scale, g / scale) for e, g in zip(expected, got, strict=True)]
+    return Parity(max(m for m, _ in results), min(p for _, p in results), bound)

@@ -1,0 +1,1 @@
+"""Bilinear backward warping by a flow field."""

@@ -1,0 +1,1 @@
+"""The last step of flow-based interpolation: warp both frames, merge, add the residual."""

@@ -1,0 +1,8 @@
+"""Graphs and engines in, frames out: sessions, interpolator, timeline, scene cuts, video. Never imports torch."""
+
+from __future__ import annotations
+
+from tweenrt.runtime.interpolator import Interpolator, PreparedFrame
+from tweenrt.runtime.session import Backend, Session, open_session
+
+__all__ = ["Backend", "Interpolator", "PreparedFrame", "Session", "open_session"]

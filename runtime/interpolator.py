@@ -1,0 +1,193 @@
+"""Two frames and some moments in, new frames out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from tweenrt.contract import FrameIO, GraphInfo, Kind, TimeInput
+from tweenrt.errors import GraphError, UsageError
+from tweenrt.runtime.drawing import Drawer, PairDrawer, SplitDrawer
+from tweenrt.runtime.frames import Frame, FrameFormat, Planar, crop, pad
+from tweenrt.runtime.session import Array, Backend, Session, open_session
+
+_HALF = Fraction(1, 2)
+Time = Fraction | float
+
+
+class PreparedFrame:
+    """A frame made ready for one interpolator: padded, and encoded at most once.
+
+    Pass the same object as `frame1` of one pair and `frame0` of the next, and the network's encoder runs once for
+    it. Drop it and its features are freed.
+    """
+
+    def __init__(self, form: FrameFormat, ready: Array) -> None:
+        self.form = form
+        self.ready = ready
+        self.features: tuple[Array, ...] | None = None
+
+
+class Interpolator:
+    """Draws frames between frames with one network.
+
+    Not safe for use from several threads at once; open one per thread.
+
+    Example:
+        >>> with Interpolator.open("rife-4.25.onnx") as interpolator:  # doctest: +SKIP
+        ...     (middle,) = interpolator.between(frame0, frame1, [0.5])
+    """
+
+    def __init__(self, drawer: Drawer) -> None:
+        self._drawer = drawer
+        self.info: GraphInfo = drawer.info
+
+    @classmethod
+    def open(
+        cls,
+        graph: str | Path,
+        backend: Backend = Backend.AUTO,
+        *,
+        threads: int | None = None,
+        max_batch: int = 8,
+    ) -> Interpolator:
+        """Load a graph.
+
+        Args:
+            graph: an ONNX file of kind ``pair``, or a folder that holds ``encoder.onnx`` and ``synthesis.onnx``.
+            backend: what executes it.
+            threads: CPU threads for one run; None leaves the choice to the backend.
+            max_batch: most moments drawn in one run, where the graph leaves N open.
+
+        Raises:
+            GraphError: a file is missing, damaged, not ours, or of another kind.
+        """
+        path = Path(graph)
+        if path.is_dir():
+            encoder, synthesis = (
+                open_session(path / f"{k.value}.onnx", backend, threads) for k in (Kind.ENCODER, Kind.SYNTHESIS)
+            )
+            return cls(SplitDrawer(encoder, synthesis, max_batch))
+        session = open_session(path, backend, threads)
+        _expect_pair(session, path)
+        return cls(PairDrawer(session, max_batch))
+
+    def prepare(self, frame: Frame) -> PreparedFrame:
+        """Make `frame` ready, so that what can be computed once is.
+
+        Args:
+            frame: [H,W,3] or [3,H,W], RGB; uint8, uint16, float16 or float32 (0..1).
+
+        Raises:
+            UsageError: the frame has another shape or dtype, or a size that the graph does not take.
+        """
+        form = FrameFormat.of(frame)
+        if self.info.io is FrameIO.UINT8:
+            return PreparedFrame(form, _bytes(frame, form))
+        ready = pad(form.to_planar(frame), self.info.padding, self.info.divisor)
+        self._drawer.check_size(ready.shape[2], ready.shape[3], form)
+        return PreparedFrame(form, ready)
+
+    def between(
+        self, frame0: Frame | PreparedFrame, frame1: Frame | PreparedFrame, times: Sequence[Time]
+    ) -> list[Frame]:
+        """Draw the frames at `times` between two frames.
+
+        Args:
+            frame0: the earlier frame; see `prepare`.
+            frame1: the later frame, of the same size, layout and dtype.
+            times: moments strictly between 0 (`frame0`) and 1 (`frame1`), in any order.
+
+        Returns:
+            One frame for each moment, in the layout and dtype of the inputs.
+
+        Raises:
+            UsageError: the frames differ in format, a moment is not between 0 and 1, or the network draws
+                only midpoints and a moment is no power-of-two fraction.
+        """
+        first, second = self._prepared(frame0), self._prepared(frame1)
+        if first.form != second.form:
+            raise UsageError(f"expected two frames of one format, got {first.form} and {second.form}")
+        moments = [Fraction(t) for t in times]
+        if any(not 0 < t < 1 for t in moments):
+            raise UsageError(f"expected moments strictly between 0 and 1, got {[float(t) for t in moments]}")
+        if not moments:
+            return []
+        if self.info.t is TimeInput.FIXED:
+            drawn = _Midpoints(self, first, second)
+            return [drawn.at(t) for t in moments]
+        return [self._finish(p, first.form) for p in self._drawer.draw(first, second, moments)]
+
+    def close(self) -> None:
+        """Free the network; the interpolator cannot be used after that."""
+        self._drawer.close()
+
+    def __enter__(self) -> Interpolator:  # noqa: PYI034  (typing.Self needs Python 3.11)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _prepared(self, frame: Frame | PreparedFrame) -> PreparedFrame:
+        return frame if isinstance(frame, PreparedFrame) else self.prepare(frame)
+
+    def _finish(self, drawn: Array, form: FrameFormat) -> Frame:
+        """One output of the network, [3,H',W'] float or [H,W,3] uint8, in the caller's format."""
+        if self.info.io is FrameIO.UINT8:
+            return drawn if form.channels_last else np.ascontiguousarray(np.moveaxis(drawn, 2, 0))
+        planar: Planar = crop(drawn, self.info.padding, self.info.divisor, form.height, form.width)
+        return form.from_planar(planar)
+
+    def _midpoint(self, first: PreparedFrame, second: PreparedFrame) -> Frame:
+        (drawn,) = self._drawer.draw(first, second, [_HALF])
+        return self._finish(drawn, first.form)
+
+
+class _Midpoints:
+    """Moments of a pair by halving, each midpoint drawn once."""
+
+    def __init__(self, interpolator: Interpolator, first: PreparedFrame, second: PreparedFrame) -> None:
+        self._interpolator = interpolator
+        self._prepared = {Fraction(0): first, Fraction(1): second}
+        self._drawn: dict[Fraction, Frame] = {}
+
+    def at(self, t: Fraction) -> Frame:
+        if t.denominator & (t.denominator - 1):
+            raise UsageError(
+                f"{self._interpolator.info.model} draws midpoints only, so moments are halves, quarters, eighths …; "
+                f"got {t}. Use a factor of 2, 4 or 8, or a model that takes t (`tweenrt models`)"
+            )
+        if t not in self._drawn:
+            half_step = Fraction(1, t.denominator)
+            pair = (self._ready(t - half_step), self._ready(t + half_step))
+            self._drawn[t] = self._interpolator._midpoint(*pair)
+        return self._drawn[t]
+
+    def _ready(self, t: Fraction) -> PreparedFrame:
+        if t not in self._prepared:
+            self._prepared[t] = self._interpolator.prepare(self.at(t))
+        return self._prepared[t]
+
+
+def _bytes(frame: Frame, form: FrameFormat) -> Array:
+    """A frame for a uint8 graph, [1,H,W,3]."""
+    if form.dtype != np.uint8:
+        raise UsageError(
+            f"this graph takes uint8 frames, got {form.dtype}; export it with --io float for more than 8 bits"
+        )
+    return np.ascontiguousarray(frame if form.channels_last else np.moveaxis(frame, 0, 2))[None]
+
+
+def _expect_pair(session: Session, path: Path) -> None:
+    kind = session.info.kind
+    if kind is not Kind.PAIR:
+        session.close()
+        raise GraphError(
+            f"{path}: expected a 'pair' graph, found '{kind.value}'; give the folder that holds it and its other half"
+        )

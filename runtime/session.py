@@ -1,0 +1,85 @@
+"""One loaded graph, ready to run: the interface that every backend fulfils, and how one is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from tweenrt.contract import GraphInfo
+from tweenrt.errors import GraphError
+
+Array = NDArray[Any]
+Shape = tuple[int | str, ...]
+
+
+class Backend(str, Enum):
+    """What executes a graph."""
+
+    AUTO = "auto"
+    ONNXRUNTIME = "onnxruntime"
+
+
+class Session(Protocol):
+    """One loaded graph.
+
+    Attributes:
+        info: the graph's own metadata.
+    """
+
+    info: GraphInfo
+
+    @property
+    def inputs(self) -> Mapping[str, Shape]:
+        """Name → shape; a size that is open is a name such as ``"H"``."""
+
+    @property
+    def outputs(self) -> Mapping[str, Shape]:
+        """The same for what comes out."""
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Run once.
+
+        Args:
+            feeds: a contiguous array for every input, of the graph's dtype and shape.
+
+        Returns:
+            Output name → array.
+
+        Raises:
+            BackendError: the backend failed.
+        """
+
+    def close(self) -> None:
+        """Free what the session holds; it cannot run after that."""
+
+
+def open_session(path: Path, backend: Backend = Backend.AUTO, threads: int | None = None) -> Session:
+    """Load the graph at `path`.
+
+    Args:
+        path: an ONNX file written by tweenrt.
+        backend: what executes it; ``AUTO`` takes the fastest that works here.
+        threads: CPU threads for one run; None leaves the choice to the backend.
+
+    Raises:
+        GraphError: the file is missing, damaged or not ours.
+        MissingExtraError: the backend is not installed.
+    """
+    from tweenrt.runtime.onnxruntime_session import OnnxRuntimeSession
+
+    if not path.is_file():
+        raise GraphError(f"{path}: no such graph; make one with `tweenrt export MODEL -o {path}`")
+    del backend  # one backend so far
+    return OnnxRuntimeSession(path, threads)
+
+
+def is_open(size: int | str) -> bool:
+    """Whether an axis of a session's input is left open."""
+    return not isinstance(size, int)
+
+
+__all__ = ["Array", "Backend", "Session", "Shape", "is_open", "open_session"]
