@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -58,28 +60,24 @@ def load_random(spec: ModelSpec, seed: int) -> Loaded:
 
 
 def random_state(state: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
-    """Seeded values for every entry of `state`, from numpy's PCG64, in the order of the sorted keys.
+    """Seeded values for every entry of `state`: they depend on its key, its shape and the seed alone.
 
     Weights of two or more dimensions are uniform with the variance of 1/fan_in, so that activations neither die
-    nor explode; vectors are drawn around their present value (biases near 0, slopes and norms near theirs).
+    nor explode; biases are small; slopes, scales and running statistics stay near the constant they start from.
     Integer entries are kept.
     """
-    import numpy as np
+    return {key: _random(key, value, seed) for key, value in state.items()}
 
-    rng = np.random.default_rng(seed)
-    out: dict[str, Tensor] = {}
-    for key in sorted(state):
-        value = state[key]
-        if not value.is_floating_point():
-            out[key] = value.clone()
-            continue
-        noise = torch.from_numpy(rng.uniform(-1.0, 1.0, tuple(value.shape)).astype(np.float32))
-        if value.dim() >= 2 and min(value.shape[:2]) > 1:
-            fan_in = value[0].numel()
-            out[key] = noise * (3.0 / fan_in) ** 0.5
-        else:
-            out[key] = value.float() + 0.05 * noise
-    return out
+
+def _random(key: str, value: Tensor, seed: int) -> Tensor:
+    if not value.is_floating_point():
+        return value.clone()
+    rng = np.random.default_rng([seed, zlib.crc32(key.encode())])
+    noise = torch.from_numpy(rng.uniform(-1.0, 1.0, tuple(value.shape)).astype(np.float32))
+    if value.dim() >= 2 and min(value.shape[:2]) > 1:
+        return noise * (3.0 / value[0].numel()) ** 0.5
+    constant = not key.endswith("bias") and bool((value == value.flatten()[0]).all())
+    return (value.float() if constant else 0.0) + 0.05 * noise
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
