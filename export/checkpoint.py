@@ -77,7 +77,8 @@ def _random(key: str, value: Tensor, seed: int) -> Tensor:
     if value.dim() >= 2 and min(value.shape[:2]) > 1:
         return noise * (3.0 / value[0].numel()) ** 0.5
     constant = not key.endswith("bias") and bool((value == value.flatten()[0]).all())
-    return (value.float() if constant else 0.0) + 0.05 * noise
+    centre = value.float() if constant else torch.zeros_like(noise)
+    return centre + 0.05 * noise
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
