@@ -11,7 +11,7 @@ import numpy as np
 
 from tweenrt.contract import FrameIO, GraphInfo, Kind, TimeInput
 from tweenrt.errors import GraphError, UsageError
-from tweenrt.runtime.drawing import Drawer, PairDrawer, SplitDrawer
+from tweenrt.runtime.drawing import FOUR, Drawer, FlowRefineDrawer, PairDrawer, SplitDrawer, Window
 from tweenrt.runtime.frames import Frame, FrameFormat, Planar, crop, pad
 from tweenrt.runtime.session import Array, Backend, Session, open_session
 
@@ -53,25 +53,28 @@ class Interpolator:
         backend: Backend = Backend.AUTO,
         *,
         threads: int | None = None,
-        max_batch: int = 8,
+        max_batch: int = 1,
     ) -> Interpolator:
         """Load a graph.
 
         Args:
-            graph: an ONNX file of kind ``pair``, or a folder that holds ``encoder.onnx`` and ``synthesis.onnx``.
+            graph: an ONNX file of kind ``pair``, or a folder that holds ``encoder.onnx`` and ``synthesis.onnx``, or
+                ``flow.onnx`` and ``refine.onnx``.
             backend: what executes it.
             threads: CPU threads for one run; None leaves the choice to the backend.
-            max_batch: most moments drawn in one run, where the graph leaves N open.
+            max_batch: most moments drawn in one run, where the graph leaves N open. On a CPU more than one is up to
+                10 % slower, from 128x192 to 512x896, and takes as many times the memory; a GPU may gain.
 
         Raises:
             GraphError: a file is missing, damaged, not ours, or of another kind.
         """
         path = Path(graph)
         if path.is_dir():
-            encoder, synthesis = (
-                open_session(path / f"{k.value}.onnx", backend, threads) for k in (Kind.ENCODER, Kind.SYNTHESIS)
-            )
-            return cls(SplitDrawer(encoder, synthesis, max_batch))
+            flows = (path / f"{Kind.FLOW.value}.onnx").is_file()
+            kinds = (Kind.FLOW, Kind.REFINE) if flows else (Kind.ENCODER, Kind.SYNTHESIS)
+            first, second = (open_session(path / f"{kind.value}.onnx", backend, threads) for kind in kinds)
+            halves = FlowRefineDrawer if flows else SplitDrawer
+            return cls(halves(first, second, max_batch))
         session = open_session(path, backend, threads)
         _expect_pair(session, path)
         return cls(PairDrawer(session, max_batch))
@@ -93,7 +96,13 @@ class Interpolator:
         return PreparedFrame(form, ready)
 
     def between(
-        self, frame0: Frame | PreparedFrame, frame1: Frame | PreparedFrame, times: Sequence[Time]
+        self,
+        frame0: Frame | PreparedFrame,
+        frame1: Frame | PreparedFrame,
+        times: Sequence[Time],
+        *,
+        before: Frame | PreparedFrame | None = None,
+        after: Frame | PreparedFrame | None = None,
     ) -> list[Frame]:
         """Draw the frames at `times` between two frames.
 
@@ -101,6 +110,9 @@ class Interpolator:
             frame0: the earlier frame; see `prepare`.
             frame1: the later frame, of the same size, layout and dtype.
             times: moments strictly between 0 (`frame0`) and 1 (`frame1`), in any order.
+            before: the frame before `frame0`, for networks that look at four frames (`info.frames`); others ignore
+                it. None at the start of a clip and after a cut: then `frame0` stands for it, as if nothing had moved.
+            after: the frame after `frame1`, likewise; `frame1` stands for it.
 
         Returns:
             One frame for each moment, in the layout and dtype of the inputs.
@@ -109,9 +121,8 @@ class Interpolator:
             UsageError: the frames differ in format, a moment is not between 0 and 1, or the network draws
                 only midpoints and a moment is no power-of-two fraction.
         """
-        first, second = self._prepared(frame0), self._prepared(frame1)
-        if first.form != second.form:
-            raise UsageError(f"expected two frames of one format, got {first.form} and {second.form}")
+        window = self._window(frame0, frame1, before, after)
+        first, second = window[:2]
         moments = [Fraction(t) for t in times]
         if any(not 0 < t < 1 for t in moments):
             raise UsageError(f"expected moments strictly between 0 and 1, got {[float(t) for t in moments]}")
@@ -120,7 +131,28 @@ class Interpolator:
         if self.info.t is TimeInput.FIXED:
             drawn = _Midpoints(self, first, second)
             return [drawn.at(t) for t in moments]
-        return [self._finish(p, first.form) for p in self._drawer.draw(first, second, moments)]
+        return [self._finish(p, first.form) for p in self._drawer.draw(window, moments)]
+
+    @property
+    def neighbours(self) -> bool:
+        """Whether the network also looks at the frames before and after the pair."""
+        return self.info.frames == FOUR
+
+    def set(self, name: str, value: float) -> None:
+        """Change a setting that the graph exposes, such as ``mask_threshold`` of UGSP.
+
+        Raises:
+            UsageError: the graph has no such setting.
+        """
+        self._drawer.set(name, value)
+
+    def reports(self) -> dict[str, list[float]]:
+        """What the graph says about its own work beside the frames, averaged over all frames drawn so far.
+
+        UGSP reports ``mask_density`` (share of pixels computed at 1/8, 1/4 and 1/2 of the size) and
+        ``executed_share`` (of the dense network's multiply-accumulates). Most networks report nothing.
+        """
+        return self._drawer.reports()
 
     def close(self) -> None:
         """Free the network; the interpolator cannot be used after that."""
@@ -134,6 +166,22 @@ class Interpolator:
     ) -> None:
         self.close()
 
+    def _window(
+        self,
+        frame0: Frame | PreparedFrame,
+        frame1: Frame | PreparedFrame,
+        before: Frame | PreparedFrame | None,
+        after: Frame | PreparedFrame | None,
+    ) -> Window:
+        """The frames that the network looks at, prepared and of one format."""
+        around = (before, after) if self.neighbours else (None, None)
+        neighbours = [None if frame is None else self._prepared(frame) for frame in around]
+        window = Window(self._prepared(frame0), self._prepared(frame1), *neighbours)
+        forms = [frame.form for frame in window if frame is not None]
+        if any(form != forms[0] for form in forms):
+            raise UsageError(f"expected frames of one format, got {' and '.join(str(form) for form in forms)}")
+        return window
+
     def _prepared(self, frame: Frame | PreparedFrame) -> PreparedFrame:
         return frame if isinstance(frame, PreparedFrame) else self.prepare(frame)
 
@@ -145,7 +193,7 @@ class Interpolator:
         return form.from_planar(planar)
 
     def _midpoint(self, first: PreparedFrame, second: PreparedFrame) -> Frame:
-        (drawn,) = self._drawer.draw(first, second, [_HALF])
+        (drawn,) = self._drawer.draw(Window(first, second), [_HALF])
         return self._finish(drawn, first.form)
 
 

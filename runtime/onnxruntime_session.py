@@ -34,6 +34,8 @@ class OnnxRuntimeSession:
         self.path = path
         self.info = GraphInfo.from_metadata(self._session.get_modelmeta().custom_metadata_map, str(path))
         self.inputs: dict[str, Shape] = {v.name: tuple(v.shape) for v in self._session.get_inputs()}
+        overridable = self._session.get_overridable_initializers()
+        self.settings: dict[str, Shape] = {v.name: tuple(v.shape) for v in overridable}
         self.outputs: dict[str, Shape] = {v.name: tuple(v.shape) for v in self._session.get_outputs()}
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:

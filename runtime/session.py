@@ -40,11 +40,15 @@ class Session(Protocol):
     def outputs(self) -> Mapping[str, Shape]:
         """The same for what comes out."""
 
+    @property
+    def settings(self) -> Mapping[str, Shape]:
+        """Inputs that need not be given, because the graph holds a default: name → shape."""
+
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Run once.
 
         Args:
-            feeds: a contiguous array for every input, of the graph's dtype and shape.
+            feeds: a contiguous array for every input, of the graph's dtype and shape; settings where wanted.
 
         Returns:
             Output name → array.

@@ -1,0 +1,205 @@
+"""What is installed here, which backends can run a network, and why the others cannot."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+import tweenrt
+from tweenrt import cache
+from tweenrt.runtime.session import Backend
+
+# y = x + x for two floats (opset 18), serialised; the runtime has no package to write ONNX with.
+_TINY_MODEL = bytes.fromhex(
+    "08083a350a0e0a01780a017812017922034164641201675a0f0a0178120a0a08080112040a020802620f0a0179120a0a08080112040a02080242"
+    "040a001012"
+)
+_PACKAGES = {
+    "numpy": "everything",
+    "onnxruntime": "running graphs on the CPU",
+    "av": "reading and writing video (extra: video)",
+    "pillow": "image sequences (extra: video)",
+    "torch": "exporting networks (extra: export)",
+    "onnx": "exporting networks (extra: export)",
+    "onnxscript": "exporting networks (extra: export)",
+    "tensorrt": "TensorRT engines (extra: tensorrt)",
+    "tensorrt-rtx": "TensorRT-RTX engines (extra: tensorrt-rtx)",
+    "cuda-python": "GPU memory and streams (extra: tensorrt)",
+    "openvino": "nothing yet",
+}
+_CODECS = ("libx264", "libx265", "ffv1", "libsvtav1", "h264_nvenc", "hevc_nvenc")
+_GPU_BACKENDS = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
+_NAME_LENGTH = 256
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package that some part of tweenrt uses; `version` is None where it is not installed."""
+
+    name: str
+    version: str | None
+    used_for: str
+
+
+@dataclass(frozen=True)
+class BackendStatus:
+    """Whether a backend can run a network here, and if not, why."""
+
+    name: str
+    installed: bool
+    usable: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class Gpus:
+    """The GPUs that the NVIDIA driver shows; `detail` says why there are none."""
+
+    names: tuple[str, ...]
+    detail: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything `tweenrt doctor` says.
+
+    Attributes:
+        tweenrt: version.
+        python: version and where it is.
+        platform: operating system and processor architecture.
+        cpus: logical processors this process may use.
+        packages: what is installed, with versions.
+        backends: which can run a network.
+        gpus: what the driver shows.
+        encoders: video encoder → whether PyAV has it; empty without PyAV.
+        cache: the cache folder.
+        cache_free_bytes: free space there.
+    """
+
+    tweenrt: str
+    python: str
+    platform: str
+    cpus: int
+    packages: tuple[Package, ...]
+    backends: tuple[BackendStatus, ...]
+    gpus: Gpus
+    encoders: dict[str, bool]
+    cache: str
+    cache_free_bytes: int
+
+    @property
+    def healthy(self) -> bool:
+        """Whether at least one backend can run a network."""
+        return any(b.usable for b in self.backends if b.name in {known.value for known in Backend})
+
+
+def examine() -> Report:
+    """Look at this machine; nothing is changed and nothing heavy is imported."""
+    gpus = find_gpus()
+    folder = cache.root()
+    return Report(
+        tweenrt=tweenrt.__version__,
+        python=f"{platform.python_version()} ({sys.executable})",
+        platform=f"{platform.system()} {platform.release()}, {platform.machine()}",
+        cpus=len(os.sched_getaffinity(0)),
+        packages=tuple(Package(name, _version(name), use) for name, use in _PACKAGES.items()),
+        backends=(_onnxruntime(), *(_gpu_backend(name, gpus) for name in _GPU_BACKENDS), _openvino(), _cuda(gpus)),
+        gpus=gpus,
+        encoders=_encoders(),
+        cache=str(folder),
+        cache_free_bytes=shutil.disk_usage(_nearest(folder)).free,
+    )
+
+
+def find_gpus() -> Gpus:
+    """Ask the NVIDIA driver itself, so that no package is needed."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return Gpus((), "no NVIDIA driver: libcuda.so.1 is not there")
+    status = driver.cuInit(0)
+    count = ctypes.c_int()
+    if status or driver.cuDeviceGetCount(ctypes.byref(count)):
+        return Gpus((), f"the NVIDIA driver is there but finds no usable GPU (cuInit returned {status})")
+    names = []
+    for index in range(count.value):
+        name = ctypes.create_string_buffer(_NAME_LENGTH)
+        driver.cuDeviceGetName(name, _NAME_LENGTH, index)
+        names.append(name.value.decode(errors="replace"))
+    return Gpus(tuple(names), "" if names else "the NVIDIA driver shows no GPU")
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _onnxruntime() -> BackendStatus:
+    """Runs a model of one node: an installed package whose library does not load is found out here."""
+    name = Backend.ONNXRUNTIME.value
+    if importlib.util.find_spec("onnxruntime") is None:
+        return BackendStatus(name, installed=False, usable=False, detail="pip install onnxruntime")
+    try:
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(_TINY_MODEL, providers=["CPUExecutionProvider"])
+        (doubled,) = session.run(None, {"x": np.array([1.0, 2.5], np.float32)})
+    except Exception as error:  # noqa: BLE001  (a broken installation may raise anything)
+        return BackendStatus(name, installed=True, usable=False, detail=f"{type(error).__name__}: {error}")
+    right = doubled.tolist() == [2.0, 5.0]
+    detail = "ran a test model on the CPU" if right else f"a test model gave {doubled.tolist()} instead of [2.0, 5.0]"
+    return BackendStatus(name, installed=True, usable=right, detail=detail)
+
+
+def _gpu_backend(name: str, gpus: Gpus) -> BackendStatus:
+    installed = importlib.util.find_spec(_GPU_BACKENDS[name]) is not None
+    if not installed:
+        return BackendStatus(name, installed=False, usable=False, detail=f"pip install 'tweenrt[{name}]'")
+    return _with_gpu(name, gpus)
+
+
+def _cuda(gpus: Gpus) -> BackendStatus:
+    if importlib.util.find_spec("cuda") is None:
+        return BackendStatus("cuda", installed=False, usable=False, detail="pip install 'tweenrt[tensorrt]'")
+    return BackendStatus("cuda", True, bool(gpus.names), gpus.detail or "the driver answers")
+
+
+def _openvino() -> BackendStatus:
+    if importlib.util.find_spec("openvino") is None:
+        return BackendStatus("openvino", installed=False, usable=False, detail="not installed (optional)")
+    return _if_known("openvino", usable=True, detail="")
+
+
+def _with_gpu(name: str, gpus: Gpus) -> BackendStatus:
+    return _if_known(name, usable=bool(gpus.names), detail=gpus.detail)
+
+
+def _if_known(name: str, *, usable: bool, detail: str) -> BackendStatus:
+    """An installed library that this version of tweenrt has no backend for is of no use to it."""
+    if name not in {known.value for known in Backend}:
+        return BackendStatus(name, True, False, f"tweenrt {tweenrt.__version__} has no backend for it")
+    return BackendStatus(name, True, usable, detail)
+
+
+def _encoders() -> dict[str, bool]:
+    if importlib.util.find_spec("av") is None:
+        return {}
+    from av.codec import codecs_available
+
+    return {name: name in codecs_available for name in _CODECS}
+
+
+def _nearest(folder: Path) -> Path:
+    """`folder` or the closest folder above it that exists."""
+    return next(p for p in (folder, *folder.parents) if p.exists())
