@@ -1,0 +1,107 @@
+"""The verbs put together, and what becomes of an error: one block on stderr and an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import tweenrt
+from tweenrt.cli.console import err, fail
+from tweenrt.cli.doctor import doctor
+from tweenrt.cli.export import export
+from tweenrt.cli.interpolate import interpolate
+from tweenrt.cli.models import models
+from tweenrt.cli.verify import verify
+from tweenrt.cli.weights import weights
+from tweenrt.errors import TweenrtError
+
+FAILED = 1
+INTERRUPTED = 130
+
+_EPILOG = (
+    "Exit codes: 0 done, 1 the work failed, 2 wrong usage or input, 3 a quality or parity gate was not met, "
+    "130 interrupted. The environment variable TWEENRT_CACHE names another cache folder."
+)
+_EXAMPLES: dict[Callable[..., None], str] = {
+    doctor: "tweenrt doctor",
+    export: "tweenrt export rife-4.25 --size 768x1280 -o rife.onnx",
+    interpolate: "tweenrt interpolate in.mp4 out.mp4 --model rife-4.25 --fps 60",
+    models: "tweenrt models",
+    verify: "tweenrt verify rife.onnx",
+    weights: "tweenrt weights rife-4.25",
+}
+
+
+class _Verbs(TyperGroup):
+    """Runs a verb and turns what it raises into a message and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            fail("interrupted; no unfinished output was left")
+            raise typer.Exit(INTERRUPTED) from None
+        except Exception as error:  # noqa: BLE001  (the last place where an error can be told to the user)
+            code, message = _explain(error)
+            if ctx.params["debug"]:
+                err.print_exception()
+            fail(message)
+            raise typer.Exit(code) from None
+
+
+def _explain(error: Exception) -> tuple[int, str]:
+    """Exit code and message for what a verb raised; typer's own exceptions are raised again for typer."""
+    if isinstance(error, TweenrtError):
+        return error.exit_code, str(error)
+    if isinstance(error, typer.Abort) or hasattr(error, "exit_code"):
+        raise error
+    if isinstance(error, OSError) and error.strerror:
+        return FAILED, f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return FAILED, (
+        f"a fault in tweenrt: {type(error).__name__}: {error}\n"
+        "Please report it with what `tweenrt --debug` followed by the rest of this command prints"
+    )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tweenrt {tweenrt.__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=_Verbs,
+    help="Video frame interpolation: from a trained checkpoint to ONNX and to smooth video.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the Python traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    del debug, version  # read by _Verbs and by the callback
+
+
+for _verb, _example in _EXAMPLES.items():
+    app.command(epilog=f"Example: {_example}")(_verb)
+
+
+def options_by_verb() -> dict[str, set[str]]:
+    """Every verb and its long options."""
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    return {
+        name: {option for parameter in verb.params for option in parameter.opts if option.startswith("--")}
+        for name, verb in group.commands.items()
+    }

@@ -1,0 +1,138 @@
+"""`tweenrt interpolate`: a video in, a smoother video out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from enum import Enum
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from tweenrt.cli.console import err, print_json, step, warn
+from tweenrt.cli.progress import Bar
+from tweenrt.contract import parse_rate
+from tweenrt.errors import UsageError, require
+from tweenrt.runtime import Backend, Interpolator
+from tweenrt.runtime.scene import CUT_THRESHOLD, Duplicates
+from tweenrt.runtime.timeline import ByFactor, Retiming, ToRate
+
+if TYPE_CHECKING:
+    from tweenrt.runtime.pipeline import PipelineOptions, Summary
+
+ChoiceT = TypeVar("ChoiceT", bound=Enum)
+
+
+def interpolate(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A video, or a folder of images.")],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUTPUT", help="The video to write; a name without ending makes a folder of PNG.")
+    ],
+    model: Annotated[
+        str, typer.Option(help="A graph (ONNX file or split folder) if that exists, else a model of `tweenrt models`.")
+    ],
+    factor: Annotated[int | None, typer.Option(help="Frames made of each frame (default: 2).")] = None,
+    fps: Annotated[str | None, typer.Option(help="Output frame rate instead, such as 60 or 60000/1001.")] = None,
+    backend: Annotated[Backend, typer.Option(help="What runs the network.")] = Backend.AUTO,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads for the network.")] = None,
+    codec: Annotated[str | None, typer.Option(help="FFmpeg's name of an encoder.")] = None,
+    crf: Annotated[int | None, typer.Option(help="Quality, lower is better (default: 18 for x264).")] = None,
+    preset: Annotated[str | None, typer.Option(help="The encoder's speed setting.")] = None,
+    lossless: Annotated[bool, typer.Option("--lossless", help="Keep source frames bit for bit.")] = False,
+    encoder_option: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A further encoder option; may be repeated.")
+    ] = None,
+    scene_threshold: Annotated[
+        float, typer.Option(help="Change in per cent of full scale from which two frames are a cut.")
+    ] = CUT_THRESHOLD,
+    no_scene_cuts: Annotated[bool, typer.Option("--no-scene-cuts", help="Look for no cuts; draw across all.")] = False,
+    duplicates: Annotated[Duplicates, typer.Option(help="What to do about repeated frames.")] = Duplicates.HOLD,
+    streams: Annotated[str, typer.Option(help="Audio and subtitles to copy: all, fitting or none.")] = "all",
+    damaged: Annotated[str, typer.Option(help="What does not decode: refuse the video, or skip it.")] = "refuse",
+    input_rate: Annotated[str | None, typer.Option(help="Images a second, for a folder of images.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT if it exists.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as an object.")] = False,
+) -> None:
+    """Draw frames between the frames of a video. Source frames keep their times; sound and subtitles are copied.
+
+    OUTPUT appears under its name only when it is complete.
+    """
+    require("av", extra="video", why="Reading and writing video")
+    from tweenrt.runtime.pipeline import PipelineOptions, interpolate_video
+    from tweenrt.runtime.video import Damaged, EncodingOptions, Streams
+
+    options = PipelineOptions(
+        source,
+        target,
+        _retiming(factor, fps),
+        input_rate=_rate("--input-rate", input_rate) if input_rate else None,
+        cut_threshold=None if no_scene_cuts else scene_threshold,
+        duplicates=duplicates,
+        encoding=EncodingOptions(codec, crf, preset, lossless, _key_values(encoder_option or ())),
+        streams=_choice("--streams", Streams, streams),
+        damaged=_choice("--damaged", Damaged, damaged),
+        overwrite=overwrite,
+    )
+    with _open(model, options, backend, threads) as interpolator, Bar() as bar:
+        step(f"interpolating {source} with {interpolator.info.model}")
+        summary = interpolate_video(options, interpolator, bar.update)
+    _report(summary, as_json=as_json)
+
+
+def _open(model: str, options: PipelineOptions, backend: Backend, threads: int | None) -> Interpolator:
+    graph = Path(model)
+    if not graph.exists() and graph.suffix != ".onnx" and "/" not in model:
+        from tweenrt.runtime.video import open_source
+
+        # Fetching and exporting take a minute: a video that cannot be read is better refused before.
+        open_source(options.source, rate=options.input_rate, damaged=options.damaged).close()
+        require("torch", extra="export", why=f"Making a graph of the model {model!r}")
+        from tweenrt.export.prepare import prepare_graph
+
+        graph = prepare_graph(model, step)
+    return Interpolator.open(graph, backend, threads=threads)
+
+
+def _retiming(factor: int | None, fps: str | None) -> Retiming:
+    if factor is not None and fps is not None:
+        raise UsageError("--factor and --fps exclude each other; give one of the two")
+    return ToRate(_rate("--fps", fps)) if fps is not None else ByFactor(2 if factor is None else factor)
+
+
+def _rate(option: str, text: str) -> Fraction:
+    try:
+        return parse_rate(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from error
+
+
+def _choice(option: str, choices: type[ChoiceT], text: str) -> ChoiceT:
+    try:
+        return choices(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: expected {' or '.join(c.value for c in choices)}, got {text!r}") from error
+
+
+def _key_values(texts: Sequence[str]) -> dict[str, str]:
+    for text in texts:
+        if not text.partition("=")[0] or "=" not in text:
+            raise UsageError(f"--encoder-option: expected KEY=VALUE such as tune=animation, got {text!r}")
+    return dict(text.split("=", 1) for text in texts)
+
+
+def _report(summary: Summary, *, as_json: bool) -> None:
+    for text in summary.warnings:
+        warn(text)
+    if as_json:
+        facts = asdict(summary) | {"target": str(summary.target)}
+        print_json(facts | {"seconds_per_drawn_frame": summary.seconds_per_drawn_frame})
+        return
+    err.print(
+        f"{summary.source_frames} frames became {summary.output_frames} in {summary.seconds:.1f} s; "
+        f"{summary.drawn_frames} drawn ({summary.seconds_per_drawn_frame:.3f} s each), "
+        f"{summary.cuts} cuts and {summary.duplicates} repeated frames kept as they were",
+        soft_wrap=True,
+    )
+    typer.echo(str(summary.target))
