@@ -6,9 +6,9 @@ TORCH  ?= torch==2.13.0
 BIN    := $(VENV)/bin
 SOURCES = tweenrt/*.py export runtime plugins calibration cli tests benchmarks
 
-.PHONY: help demo test check lint types format clean
+.PHONY: help demo test test-all check lint types format clean
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
 $(BIN)/.ready: pyproject.toml
 	@echo "==> making the virtual environment $(VENV) (a minute or two; torch is the large part)"
@@ -22,6 +22,9 @@ demo: $(BIN)/.ready  ## weights, export, a doubled example clip, and its quality
 
 test: $(BIN)/.ready  ## the tests; no GPU and no trained weights needed
 	$(BIN)/python -m pytest
+
+test-all: $(BIN)/.ready  ## the tests, and every graph of every network (about an hour on two cores)
+	$(BIN)/python -m pytest -m ""
 
 lint: $(BIN)/.ready  ## formatting and lint
 	$(BIN)/ruff format --check $(SOURCES) examples
