@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
+import warnings
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tweenrt.errors import CheckpointError
 from tweenrt.export import registry
@@ -29,7 +29,7 @@ class Loaded:
     Attributes:
         spec: what it is.
         network: in eval mode, FP32, on the CPU.
-        sha256: of the checkpoint file, or ``random:<seed>``.
+        sha256: of the checkpoint file, or ``random:<seed>``; with companions, of each file, joined by ``+``.
     """
 
     spec: ModelSpec
@@ -37,36 +37,82 @@ class Loaded:
     sha256: str
 
 
-def load_checkpoint(spec: ModelSpec, path: Path) -> Loaded:
+def load_checkpoint(spec: ModelSpec, path: Path, *companions: Path) -> Loaded:
     """Build the network of `spec` and fill it from the authors' file at `path`.
 
+    Args:
+        spec: which network.
+        path: its checkpoint.
+        companions: the checkpoints of the networks inside it that have a file of their own, in the order of
+            `ModelSpec.companions`.
+
     Raises:
-        CheckpointError: the file cannot be read, or its entries do not match the network.
+        CheckpointError: a file is missing or cannot be read, or its entries do not match the network.
     """
-    state = read_state(path)
-    if spec.adapt is not None:
-        state = _tensors(spec.adapt(state))
+    _expect_companions(spec, path, companions)
     network = spec.build()
-    _fill(spec, network, state, path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Loaded(spec, network.eval().requires_grad_(False), digest)
+    _fill(spec, network, _state_for(spec, path), path)
+    for companion, file in zip(spec.companions, companions, strict=True):
+        inner = registry.get(companion.model)
+        _fill(inner, network.get_submodule(companion.module), _state_for(inner, file), file)
+    digests = (hashlib.sha256(file.read_bytes()).hexdigest() for file in (path, *companions))
+    return _ready(spec, network, "+".join(digests))
 
 
 def load_random(spec: ModelSpec, seed: int) -> Loaded:
     """Build the network of `spec` with weights drawn from `seed`, the same on every machine."""
     network = spec.build()
-    network.load_state_dict(random_state(network.state_dict(), seed))
-    return Loaded(spec, network.eval().requires_grad_(False), f"random:{seed}")
+    network.load_state_dict(random_state(network.state_dict(), seed, spec.random_gains))
+    return _ready(spec, network, f"random:{seed}")
 
 
-def random_state(state: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
-    """Seeded values for every entry of `state`: they depend on its key, its shape and the seed alone.
+def own_entries(spec: ModelSpec, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The entries of a network's state dict that are in its own checkpoint and not in a companion's."""
+    foreign = tuple(f"{c.module}." for c in spec.companions)
+    return {key: value for key, value in state.items() if not key.startswith(foreign)}
+
+
+def _ready(spec: ModelSpec, network: Network, sha256: str) -> Loaded:
+    network.eval().requires_grad_(False)
+    network.fold()
+    return Loaded(spec, network, sha256)
+
+
+def _state_for(spec: ModelSpec, path: Path) -> dict[str, Tensor]:
+    state = read_state(path)
+    return state if spec.adapt is None else _tensors(spec.adapt(state))
+
+
+def _expect_companions(spec: ModelSpec, path: Path, given: tuple[Path, ...]) -> None:
+    if len(given) == len(spec.companions):
+        return
+    wanted = [f"that of {c.model} ({registry.get(c.model).weights.filename})" for c in spec.companions]
+    files = ", ".join(["its own", *wanted])
+    raise CheckpointError(
+        f"{spec.name} is filled from {1 + len(wanted)} weights file(s): {files}; got {1 + len(given)}, starting with "
+        f"{path}. Give them in this order; `tweenrt weights NAME` says where each is"
+    )
+
+
+def random_state(
+    state: Mapping[str, Tensor], seed: int, gains: tuple[tuple[str, float], ...] = ()
+) -> dict[str, Tensor]:
+    """Seeded values for every entry of `state`: they depend on its key, its shape, the seed and its gain alone.
 
     Weights of two or more dimensions are uniform with the variance of 1/fan_in, so that activations neither die
     nor explode; biases are small; slopes, scales and running statistics stay near the constant they start from.
     Integer entries are kept.
+
+    Args:
+        state: key → tensor.
+        seed: which values.
+        gains: (part of a key, factor); see `ModelSpec.random_gains`.
     """
-    return {key: _random(key, value, seed) for key, value in state.items()}
+    return {key: _gain(key, gains) * _random(key, value, seed) for key, value in state.items()}
+
+
+def _gain(key: str, gains: tuple[tuple[str, float], ...]) -> float | int:
+    return next((factor for part, factor in gains if part in key), 1)
 
 
 def _random(key: str, value: Tensor, seed: int) -> Tensor:
@@ -75,7 +121,7 @@ def _random(key: str, value: Tensor, seed: int) -> Tensor:
     rng = np.random.default_rng([seed, zlib.crc32(key.encode())])
     noise = torch.from_numpy(rng.uniform(-1.0, 1.0, tuple(value.shape)).astype(np.float32))
     if value.dim() >= 2 and min(value.shape[:2]) > 1:
-        return noise * (3.0 / value[0].numel()) ** 0.5
+        return noise * float(np.sqrt(3.0 / value[0].numel()))
     constant = not key.endswith("bias") and bool((value == value.flatten()[0]).all())
     centre = value.float() if constant else torch.zeros_like(noise)
     return centre + 0.05 * noise
@@ -92,11 +138,14 @@ def read_state(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint file")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on pickle protocols and storages: nothing a user can change
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged pickle may raise anything
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointError(
-            f"{path}: expected a PyTorch checkpoint, could not read it as one "
-            f"({str(error).splitlines()[0]}); download it again or check that it is the right file"
+            f"{path}: expected a PyTorch checkpoint, could not read it as one ({reason}); "
+            "download it again or check that it is the right file"
         ) from error
     while isinstance(content, Mapping):
         inner = next((content[k] for k in _WRAPPERS if isinstance(content.get(k), Mapping)), None)
@@ -118,7 +167,7 @@ def looks_like(state: Mapping[str, Tensor]) -> list[str]:
     for name in registry.names():
         spec = registry.get(name)
         with torch.device("meta"):
-            wanted = spec.build().state_dict()
+            wanted = own_entries(spec, spec.build().state_dict())
         adapted = shapes
         if spec.adapt is not None:
             adapted = {k: tuple(v.shape) for k, v in _tensors(spec.adapt(state)).items()}
@@ -131,8 +180,8 @@ def _tensors(content: Mapping[str, object]) -> dict[str, Tensor]:
     return {k: v for k, v in content.items() if isinstance(v, Tensor)}
 
 
-def _fill(spec: ModelSpec, network: Network, state: Mapping[str, Tensor], path: Path) -> None:
-    wanted = network.state_dict()
+def _fill(spec: ModelSpec, network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    wanted = own_entries(spec, network.state_dict())
     missing = [k for k in wanted if k not in state]
     misshapen = [
         f"{k}: expected {tuple(wanted[k].shape)}, got {tuple(state[k].shape)}"
@@ -142,7 +191,8 @@ def _fill(spec: ModelSpec, network: Network, state: Mapping[str, Tensor], path: 
     unexpected = [k for k in state if k not in wanted and not k.startswith(spec.optional_keys)]
     if missing or misshapen or unexpected:
         raise CheckpointError(_misfit(spec, state, path, missing, misshapen, unexpected))
-    network.load_state_dict({k: state[k].float() if state[k].is_floating_point() else state[k] for k in wanted})
+    filled = {k: state[k].float() if state[k].is_floating_point() else state[k] for k in wanted}
+    network.load_state_dict(network.state_dict() | filled)
 
 
 def _misfit(

@@ -21,14 +21,17 @@ from tweenrt.contract import FrameIO, GraphInfo, Kind, Reuse
 from tweenrt.errors import GateError, UsageError
 from tweenrt.export.axes import Axes
 from tweenrt.export.checkpoint import Loaded
-from tweenrt.export.frames import moving_frames
+from tweenrt.export.frames import moving_frames, through_a_lens
 from tweenrt.export.network import GraphPart
-from tweenrt.export.options import ExportOptions
+from tweenrt.export.options import ExportOptions, MaskedConv
 from tweenrt.export.passes.attach_bodies import attach_bodies
+from tweenrt.export.passes.expose_settings import expose_settings
 from tweenrt.export.passes.name_axes import name_axes
+from tweenrt.export.passes.slice_split import without_slice_split
 from tweenrt.export.spec import ModelSpec
 from tweenrt.export.uint8 import uint8_part
 from tweenrt.export.verify import Parity, compare_part
+from tweenrt.plugins.masked_conv2d.function import sparse
 
 SPLIT = (Kind.ENCODER, Kind.SYNTHESIS)
 FILE_NAMES = {kind: f"{kind.value}.onnx" for kind in Kind}
@@ -94,7 +97,13 @@ def check_options(spec: ModelSpec, options: ExportOptions) -> None:
         )
 
 
-def trace(loaded: Loaded, part: GraphPart, outputs: tuple[Tensor, ...], axes: Axes) -> onnx.ModelProto:
+def trace(
+    loaded: Loaded,
+    part: GraphPart,
+    outputs: tuple[Tensor, ...],
+    axes: Axes,
+    masked_conv: MaskedConv = MaskedConv.DENSE,
+) -> onnx.ModelProto:
     """The ONNX model of `part`, traced with its example, with named axes and bodies attached.
 
     Args:
@@ -102,8 +111,9 @@ def trace(loaded: Loaded, part: GraphPart, outputs: tuple[Tensor, ...], axes: Ax
         part: what to trace.
         outputs: what `part` gives for its example.
         axes: which sizes are dynamic.
+        masked_conv: the body of mask-guided convolutions.
     """
-    with _quiet(), torch.no_grad():
+    with _quiet(), without_slice_split(), torch.no_grad():
         program = torch.onnx.export(
             part.module,
             tuple(part.example.values()),
@@ -118,7 +128,9 @@ def trace(loaded: Loaded, part: GraphPart, outputs: tuple[Tensor, ...], axes: Ax
         raise AssertionError("torch.onnx.export with dynamo=True always returns a program")
     named = part.example | dict(zip(part.outputs, outputs, strict=True))
     names = {name: axes.names(tensor) for name, tensor in named.items()}
-    return name_axes(attach_bodies(program.model_proto), names)
+    model = expose_settings(program.model_proto, part.settings)
+    chosen = {"MaskedConv2d": sparse(loaded.spec.opset)} if masked_conv is MaskedConv.GATHER else {}
+    return name_axes(attach_bodies(model, chosen), names)
 
 
 def _dynamic_shapes(part: GraphPart, axes: Axes) -> tuple[object, ...]:
@@ -147,7 +159,7 @@ def _export_one(
     part = example_part(loaded, kind, options, sizes)
     outputs = part.run()
     progress(f"tracing {spec.name} ({kind.value})")
-    model = trace(loaded, part, outputs, Axes.of(sizes, options, spec))
+    model = trace(loaded, part, outputs, Axes.of(sizes, options, spec), options.masked_conv)
     info = describe(spec, kind, options, loaded.sha256, pair_id)
     onnx.helper.set_model_props(model, info.to_metadata())
     model.producer_name, model.producer_version = "tweenrt", tweenrt.__version__
@@ -174,7 +186,7 @@ def example_part(loaded: Loaded, kind: Kind, options: ExportOptions, sizes: tupl
     """The part to export with example inputs of `sizes` = (N, H, W)."""
     batch, height, width = sizes
     count = loaded.spec.frames
-    sequence = torch.from_numpy(moving_frames(height, width, batch + count - 1))
+    sequence = torch.from_numpy(through_a_lens(moving_frames(height, width, batch + count - 1)))
     frames = tuple(sequence[k : k + batch].clone() for k in range(count))
     t = torch.linspace(0.0, 1.0, batch + 2)[1:-1].reshape(batch, 1, 1, 1)
     if options.io is FrameIO.UINT8:

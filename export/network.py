@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -23,12 +24,14 @@ class GraphPart:
         module: takes the tensors of `example` in order and returns a tensor or a tuple of tensors.
         example: input name → tensor, for N frames of H×W; the exporter reads from the shapes which axes
             follow N, H and W.
-        outputs: names of the outputs, in order.
+        outputs: names of the outputs, in order; a drawn frame comes first and is called ``frame_t``.
+        settings: buffers of the module that a caller may change at run time.
     """
 
     module: nn.Module
     example: Example
     outputs: tuple[str, ...]
+    settings: tuple[str, ...] = ()
 
     def run(self) -> tuple[Tensor, ...]:
         """What the module gives for the example."""
@@ -46,6 +49,9 @@ class Network(nn.Module):
     """
 
     takes_t = True
+
+    def fold(self) -> None:
+        """Compute once what depends on the weights alone; called when the weights are in place."""
 
     def part(self, kind: Kind, frames: Frames, t: Tensor) -> GraphPart:
         """The graph of `kind`, with example inputs made from frames [N,3,H,W] and t [N,1,1,1].
@@ -69,9 +75,9 @@ class Network(nn.Module):
 class FrameEncodedNetwork(Network):
     """A network whose encoder looks at one frame at a time, so features serve both pairs of a frame."""
 
-    def encode(self, frame: Tensor) -> tuple[Tensor, ...]:
-        """Features of `frame`; every tensor [N,C,H/k,W/k]."""
-        raise NotImplementedError
+    encode: Callable[[Tensor], tuple[Tensor, ...]]
+    """Features of a frame [N,3,H,W]; every tensor [N,C,H/k,W/k]. A method, or a submodule where checkpoints have one
+    of this name."""
 
     def synthesize(
         self,

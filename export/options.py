@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from tweenrt.contract import FrameIO, Kind
+
+
+class MaskedConv(str, Enum):
+    """Which portable body a mask-guided convolution (UGSP) carries."""
+
+    DENSE = "dense"  # convolve everywhere, then apply the mask: every runtime, TensorRT included, can build it
+    GATHER = "gather"  # compute the set pixels only: faster on ONNX Runtime's CPU, needs NonZero and If
 
 
 @dataclass(frozen=True)
@@ -16,9 +24,11 @@ class ExportOptions:
         size: H and W in pixels, or None to leave both dynamic.
         batch: N, or None to leave it dynamic.
         io: how frames enter and leave.
+        masked_conv: the body of mask-guided convolutions; without effect on networks that have none.
     """
 
     kinds: tuple[Kind, ...] = (Kind.PAIR,)
     size: tuple[int, int] | None = None
     batch: int | None = None
     io: FrameIO = FrameIO.FLOAT
+    masked_conv: MaskedConv = MaskedConv.DENSE

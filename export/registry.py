@@ -39,7 +39,7 @@ def get(name: str) -> ModelSpec:
     _load()
     if name not in _SPECS:
         near = difflib.get_close_matches(name, _SPECS, n=3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        hint = f"; did you mean {' or '.join(near)}?" if near else ";"
         raise UsageError(f"no model is called {name!r}{hint} `tweenrt models` lists them all")
     return _SPECS[name]
 

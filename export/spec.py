@@ -44,6 +44,19 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class Companion:
+    """A network inside another whose weights come as a file of their own.
+
+    Attributes:
+        module: name of the submodule that holds it.
+        model: its own name in the registry.
+    """
+
+    module: str
+    model: str
+
+
+@dataclass(frozen=True)
 class Published:
     """Quality on Vimeo90K as published, and where."""
 
@@ -60,7 +73,7 @@ class ModelSpec:
         name: what users type, such as ``"ifrnet-s"``.
         title: name in the literature with venue and year.
         build: makes the network with its default initialisation, in eval mode or not.
-        parameters: trainable parameters used at inference.
+        parameters: trainable parameters used at inference, without those of `companions`.
         macs: multiply-accumulates for one new frame at (256×448, 720×1280 padded), in units of 1e9.
         t: how the network is told the moment.
         divisor: H and W must be multiples of this.
@@ -73,8 +86,12 @@ class ModelSpec:
         code_licence: of the authors' code.
         weights: where trained weights come from.
         published: quality figures by the authors, None where they published none.
+        companions: networks inside it whose weights come as files of their own.
         optional_keys: prefixes of checkpoint entries that training leaves behind and inference ignores.
         adapt: rewrites a checkpoint's state dict before loading, for families whose files need it.
+        random_gains: (part of a key, factor) for the layers that predict a flow: random weights are made smaller
+            there, so that a random network moves pixels about as far as a trained one. With larger random flows
+            neighbours jump apart and the last bit of a coordinate decides what is seen, which no parity can hold.
         notes: anything a user must know, one sentence.
     """
 
@@ -94,6 +111,8 @@ class ModelSpec:
     opset: int = 18
     custom_ops: tuple[str, ...] = ("BackwardWarp", "WarpBlend")
     published: Published | None = None
+    companions: tuple[Companion, ...] = ()
     optional_keys: tuple[str, ...] = ()
     adapt: Callable[[Mapping[str, object]], Mapping[str, object]] | None = field(default=None, repr=False)
+    random_gains: tuple[tuple[str, float], ...] = ()
     notes: str = ""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,7 +58,7 @@ def bound_for(height: int, width: int) -> float:
     return _SMALL_MAX_ABS if height * width <= _SMALL_PIXELS else _LARGE_MAX_ABS
 
 
-def compare(expected: NDArray[np.float32], got: NDArray[np.float32]) -> tuple[float, float]:
+def compare(expected: NDArray[np.floating[Any]], got: NDArray[np.floating[Any]]) -> tuple[float, float]:
     """(max abs difference, PSNR in dB for a peak of 1); NaN anywhere gives (inf, 0).
 
     Raises:
@@ -74,21 +75,29 @@ def compare(expected: NDArray[np.float32], got: NDArray[np.float32]) -> tuple[fl
 
 def compare_part(part: GraphPart, outputs: tuple[Tensor, ...], path: Path) -> Parity:
     """Run the file `path` in ONNX Runtime on the example of `part` and compare with its PyTorch `outputs`."""
+    results = compare_outputs(part, outputs, path)
+    worst = max(results, key=lambda r: r.max_abs / r.bound)
+    return replace(worst, psnr_db=min(r.psnr_db for r in results))
+
+
+def compare_outputs(part: GraphPart, outputs: tuple[Tensor, ...], path: Path) -> list[Parity]:
+    """As `compare_part`, one result for each output in the order of `part.outputs`."""
     ort = require("onnxruntime", extra="export", why="Verifying a graph")
     options = ort.SessionOptions()
     options.log_severity_level = 3
     session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     got = session.run(list(part.outputs), {k: v.numpy() for k, v in part.example.items()})
-    return _worst(part, [o.numpy() for o in outputs], got)
+    return _compare_all(part, [o.numpy() for o in outputs], got)
 
 
-def _worst(part: GraphPart, expected: list[NDArray[np.float32]], got: list[NDArray[np.float32]]) -> Parity:
+def _compare_all(part: GraphPart, expected: list[NDArray[np.float32]], got: list[NDArray[np.float32]]) -> list[Parity]:
     first = next(iter(part.example.values()))
-    uint8 = first.dtype == torch.uint8
-    bound = bound_for(*(first.shape[1:3] if uint8 else first.shape[2:4]))
-    scale = 1.0
-    if uint8 and expected[0].dtype == np.uint8:
+    bound = bound_for(*(first.shape[1:3] if first.dtype == torch.uint8 else first.shape[2:4]))
+    return [_compare_one(e, g, bound) for e, g in zip(expected, got, strict=True)]
+
+
+def _compare_one(expected: NDArray[Any], got: NDArray[Any], bound: float) -> Parity:
+    if expected.dtype == np.uint8:
         # Rounding to 8 bits may tip either way where the two runs straddle a half: one step of 255.
-        bound, scale = bound + 1.0 / 255.0, 255.0
-    results = [compare(e / scale, g / scale) for e, g in zip(expected, got, strict=True)]
-    return Parity(max(m for m, _ in results), min(p for _, p in results), bound)
+        return Parity(*compare(expected / 255.0, got / 255.0), bound + 1.0 / 255.0)
+    return Parity(*compare(expected, got), bound)

@@ -39,6 +39,11 @@ OPS: dict[str, CustomOp] = {
     op.name: op
     for op in (
         CustomOp("BackwardWarp", "backward_warp"),
+        CustomOp("CorrelationLookup", "correlation_lookup"),
+        CustomOp("DeformConv2d", "deform_conv2d"),
+        CustomOp("ForwardSplat", "forward_splat"),
+        CustomOp("MaskedConv2d", "masked_conv2d"),
         CustomOp("WarpBlend", "warp_blend"),
+        CustomOp("WindowAttention", "window_attention"),
     )
 }

@@ -66,9 +66,11 @@ class Padding(str, Enum):
 
     def amounts(self, size: int, divisor: int) -> tuple[int, int]:
         """Pixels to add before and after one axis of `size` pixels."""
-        total = -size % divisor
-        before = total // 2 if self.value.endswith("centred") else 0
-        return before, total - before
+        # This also runs on symbolic sizes, so every quotient here is of positive numbers: ONNX rounds towards zero,
+        # Python down, and the tracer takes ``(padded - size) // 2`` apart into a negative quotient.
+        padded = (size + divisor - 1) // divisor * divisor
+        before = (padded + size) // 2 - size if self.value.endswith("centred") else 0
+        return before, padded - size - before
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import onnx
-from onnx import FunctionProto, ModelProto
+from onnx import FunctionProto, ModelProto, NodeProto
 
 from tweenrt.contract import OP_DOMAIN, OP_VERSION
 from tweenrt.plugins import OPS
@@ -11,25 +16,26 @@ from tweenrt.plugins import OPS
 Shapes = dict[str, tuple[int | None, ...]]
 
 
-def attach_bodies(model: ModelProto) -> ModelProto:
+def attach_bodies(model: ModelProto, chosen: Mapping[str, FunctionProto] | None = None) -> ModelProto:
     """Append the function bodies in place, import their domain, and return `model`.
 
+    An op gets one body for the whole model, the one that suits its largest node: `FunctionProto.overload` would
+    allow one a node, but ONNX Runtime (1.32) loses the overload of a node inside a function when it inlines that.
     Done after the export on purpose: a function that the torch exporter knows about is inlined by it, and the
     node is lost.
+
+    Args:
+        model: as exported.
+        chosen: op → the body to use instead of the one that suits it best everywhere.
     """
+    chosen = chosen or {}
     opset = next(o.version for o in model.opset_import if o.domain == "")
-    shapes = known_shapes(model)
     present = {f.name for f in model.functions}
-    pending = [n for n in model.graph.node if n.domain == OP_DOMAIN]
-    while pending:
-        node = pending.pop()
-        if node.op_type in present:
-            continue
-        body: FunctionProto = OPS[node.op_type].body(opset, node, shapes)
-        model.functions.append(body)
-        present.add(node.op_type)
-        pending += [n for n in body.node if n.domain == OP_DOMAIN]
-    if present and not any(o.domain == OP_DOMAIN for o in model.opset_import):
+    for op, calls in _calls(model, opset).items():
+        if op not in present:
+            largest = max(calls, key=_Call.pixels)
+            model.functions.append(chosen.get(op) or OPS[op].body(opset, largest.node, largest.shapes))
+    if model.functions and not any(o.domain == OP_DOMAIN for o in model.opset_import):
         model.opset_import.append(onnx.helper.make_opsetid(OP_DOMAIN, OP_VERSION))
     return model
 
@@ -42,3 +48,35 @@ def known_shapes(model: ModelProto) -> Shapes:
         for v in values
     }
     return shapes | {i.name: tuple(i.dims) for i in model.graph.initializer}
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A node of ours, in the graph or in the body of another, and the shapes known where it stands."""
+
+    node: NodeProto
+    shapes: Shapes
+
+    def pixels(self) -> float:
+        """H·W of the largest input, infinite where a size is open."""
+        known = [self.shapes.get(name, (None,))[2:] for name in self.node.input if name]
+        return max(math.inf if None in size else math.prod(size) for size in known)
+
+    def inside(self, opset: int) -> list[_Call]:
+        """The calls that this one's body makes."""
+        body = OPS[self.node.op_type].body(opset, self.node, self.shapes)
+        names = zip(body.input, self.node.input, strict=False)  # optional inputs at the end may be left out
+        shapes = {inner: self.shapes[outer] for inner, outer in names if outer in self.shapes}
+        return [_Call(node, shapes) for node in body.node if node.domain == OP_DOMAIN]
+
+
+def _calls(model: ModelProto, opset: int) -> dict[str, list[_Call]]:
+    """Op → its calls, those inside bodies included."""
+    shapes = known_shapes(model)
+    pending = [_Call(node, shapes) for node in model.graph.node if node.domain == OP_DOMAIN]
+    calls: dict[str, list[_Call]] = defaultdict(list)
+    while pending:
+        call = pending.pop()
+        calls[call.node.op_type].append(call)
+        pending += call.inside(opset)
+    return calls

@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from support import golden, manifest
-from support.networks import CASES
+from support.networks import CASES, Tier, tier
 
-from tweenrt.contract import FrameIO, Kind
+from tweenrt.contract import FrameIO, Kind, TimeInput
 from tweenrt.export import registry
-from tweenrt.export.checkpoint import load_checkpoint, load_random
+from tweenrt.export.checkpoint import load_checkpoint, load_random, own_entries
 from tweenrt.export.exporter import export
 from tweenrt.export.options import ExportOptions
 
-GOLDEN_MAX_ABS = 2e-5  # the same FP32 sums in another order: a few hundred units in the last place of 1.0
 WITH_MANIFEST = [n for n, c in CASES.items() if c.manifest]
 WITH_GOLDEN = [n for n, c in CASES.items() if c.golden]
+WITH_GRAPHS = [n for n, c in CASES.items() if not c.twin and not c.own_graph_tests]
+
+
+def graphs_of(*always: Tier) -> list[object]:
+    """Networks whose graphs are checked: in every run those of the given tiers, the others in `make test-all`."""
+    return [pytest.param(n, marks=() if tier(n) in always else pytest.mark.slow) for n in WITH_GRAPHS]
 
 
 def test_every_network_is_under_test() -> None:
     assert sorted(CASES) == registry.names()
 
 
+@pytest.mark.parametrize("name", [n for n, c in CASES.items() if c.twin])
+def test_twins_are_one_network(name: str) -> None:
+    """Graphs are checked for one of them only, so nothing but the name and the weights may differ."""
+    spec, twin = registry.get(name), registry.get(CASES[name].twin)
+    same = replace(spec, name=twin.name, title=twin.title, weights=twin.weights, notes=twin.notes)
+    assert same == twin
+    assert not CASES[twin.name].twin
+
+
 @pytest.mark.parametrize("name", WITH_MANIFEST)
 def test_keys_are_the_authors(name: str) -> None:
     spec, case = registry.get(name), CASES[name]
     with torch.device("meta"):
-        ours = {k: tuple(v.shape) for k, v in spec.build().state_dict().items()}
+        ours = {k: tuple(v.shape) for k, v in own_entries(spec, spec.build().state_dict()).items()}
     theirs = manifest.shapes(case.manifest)
     assert ours == {k: v for k, v in theirs.items() if not k.startswith(spec.optional_keys)}
 
@@ -38,18 +53,21 @@ def test_keys_are_the_authors(name: str) -> None:
 def test_parameter_count(name: str) -> None:
     spec = registry.get(name)
     with torch.device("meta"):
-        assert sum(p.numel() for p in spec.build().parameters()) == spec.parameters
+        own = own_entries(spec, dict(spec.build().named_parameters()))
+    assert sum(p.numel() for p in own.values()) == spec.parameters
 
 
 @pytest.mark.parametrize("name", WITH_MANIFEST)
 def test_an_upstream_file_loads(name: str, tmp_path: Path) -> None:
     """A file with every key of the manifest, prefixed and wrapped as training leaves it."""
     spec, case = registry.get(name), CASES[name]
-    state = {f"module.{k}": torch.zeros(v) for k, v in manifest.shapes(case.manifest).items()}
-    torch.save({"epoch": 3, "state_dict": state}, tmp_path / "w.pth")
-    loaded = load_checkpoint(spec, tmp_path / "w.pth")
+    files = [tmp_path / f"{name}.pth" for name in (case.manifest, *case.companions)]
+    for file in files:
+        state = {f"module.{k}": torch.zeros(v) for k, v in manifest.shapes(file.stem).items()}
+        torch.save({"epoch": 3, "state_dict": state}, file)
+    loaded = load_checkpoint(spec, *files)
     assert not loaded.network.training
-    assert len(loaded.sha256) == 64
+    assert [len(digest) for digest in loaded.sha256.split("+")] == [64] * len(files)
 
 
 @pytest.mark.parametrize("name", WITH_GOLDEN)
@@ -57,40 +75,53 @@ def test_output_is_the_authors(name: str) -> None:
     spec, case = registry.get(name), CASES[name]
     expected, t = golden.load(case.golden)
     network = load_random(spec, golden.SEED).network
-    part = network.part(Kind.PAIR, golden.example(spec.frames), torch.full((1, 1, 1, 1), t))
+    height, width = (golden.STRIDE * side for side in expected.shape[2:])
+    frames = golden.example(spec.frames, height, width)
+    part = network.part(spec.kinds[0], frames, torch.full((1, 1, 1, 1), t))
     (image,) = part.run()
     assert np.isfinite(expected).all()
     assert expected.std() > 0.02, "a flat picture proves nothing"
-    np.testing.assert_allclose(golden.sample(image), expected, rtol=0, atol=GOLDEN_MAX_ABS)
+    np.testing.assert_allclose(golden.sample(image), expected, rtol=0, atol=case.golden_max_abs)
 
 
-@pytest.mark.parametrize("name", list(CASES))
-@pytest.mark.parametrize("size", [(256, 448), None], ids=["static", "dynamic"])
-def test_graphs_match_torch(name: str, size: tuple[int, int] | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", graphs_of(Tier.FULL))
+def test_static_graphs_match_torch(name: str, tmp_path: Path) -> None:
     """`export` compares every graph with the network (t = 1/4, 1/2, 3/4) and raises where they differ."""
+    divisor = registry.get(name).divisor
+    check_graphs(name, ExportOptions(size=(-(-256 // divisor) * divisor, -(-448 // divisor) * divisor)), tmp_path)
+
+
+@pytest.mark.parametrize("name", graphs_of(Tier.FULL, Tier.SMALL))
+def test_dynamic_graphs_match_torch(name: str, tmp_path: Path) -> None:
+    check_graphs(name, ExportOptions(), tmp_path)
+
+
+def check_graphs(name: str, options: ExportOptions, folder: Path) -> None:
+    """Export all graphs of a network: the whole, and its parts together."""
     spec = registry.get(name)
-    if size and any(s % spec.divisor for s in size):
-        size = tuple(-(-s // spec.divisor) * spec.divisor for s in size)
     loaded = load_random(spec, 1)
-    for kinds in ((Kind.PAIR,), tuple(k for k in spec.kinds if k is not Kind.PAIR)):
-        if not kinds or not set(kinds) <= set(spec.kinds):
+    whole, parts = (Kind.PAIR,), tuple(k for k in spec.kinds if k is not Kind.PAIR)
+    for kinds in (whole if Kind.PAIR in spec.kinds else (), parts):
+        if not kinds:
             continue
-        options = ExportOptions(kinds=kinds, size=size)
-        out = tmp_path / "pair.onnx" if len(kinds) == 1 else tmp_path / "split"
-        for result in export(loaded, options, out):
+        out = folder / "one.onnx" if len(kinds) == 1 else folder / "parts"
+        for result in export(loaded, replace(options, kinds=kinds), out):
             assert result.parity.passed, result.parity
             assert result.path.is_file()
 
 
-@pytest.mark.parametrize("name", list(CASES))
+@pytest.mark.parametrize("name", graphs_of(Tier.FULL))
 def test_large_frames_match_torch(name: str, tmp_path: Path) -> None:
+    """At one moment; at three where the moment is an input and the test always runs."""
     spec, case = registry.get(name), CASES[name]
-    options = ExportOptions(kinds=spec.kinds[:1], size=case.large, batch=1)
+    three = spec.t is TimeInput.INPUT and tier(name) is Tier.FULL
+    size = tuple(-(-side // spec.divisor) * spec.divisor for side in case.large)
+    options = ExportOptions(kinds=spec.kinds[:1], size=(size[0], size[1]), batch=None if three else 1)
     (result,) = export(load_random(spec, 1), options, tmp_path / "large.onnx")
     assert result.parity.passed, result.parity
 
 
-@pytest.mark.parametrize("name", list(CASES))
+@pytest.mark.parametrize("name", graphs_of(Tier.FULL))
 def test_uint8_graph_matches_torch(name: str, tmp_path: Path) -> None:
     spec = registry.get(name)
     if Kind.PAIR not in spec.kinds:

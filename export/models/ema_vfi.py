@@ -1,0 +1,246 @@
+"""EMA-VFI: motion and appearance from one attention between the two frames, in all its published versions.
+
+The backbone looks at both frames together; two heads estimate flows and a mask; a U-net repairs the blend.
+
+Sources: Zhang et al., "Extracting Motion and Appearance via Inter-Frame Attention for Efficient Video Frame
+Interpolation", CVPR 2023; for the versions that take a distance map and a reference frame: Zhong et al., "Clearer
+Frames, Anytime: Resolving Velocity Ambiguity in Video Frame Interpolation", ECCV 2024.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from tweenrt.contract import Kind, Padding, Reuse, TimeInput
+from tweenrt.export.blocks.ema_backbone import Config, Head, MotionFormer, Side, Unet, resize, warp_levels
+from tweenrt.export.network import Frames, GraphPart, Network, PairEncodedNetwork
+from tweenrt.export.registry import register
+from tweenrt.export.spec import ModelSpec, Published, Weights
+from tweenrt.plugins.backward_warp.reference import backward_warp
+
+SMALL = Config(width=16, depths=(2, 2))
+FULL = Config(width=32, depths=(4, 4))
+FULL_WITH_REFERENCE = Config(width=32, depths=(4, 4), inputs=7)
+
+_LEVELS = 5
+_LEFT_BEHIND = (".attn_mask", ".HW")
+
+Times = tuple[Tensor | float, Tensor | float]
+"""The moment at 1/16 and at 1/8 of the frame: a number, [N,1,1,1], or [N,1,h,w]."""
+
+
+class EmaLayers(nn.Module):
+    """The layers of every version, and what they compute from RGB frames."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        c = config.channels
+        self.feature_bone = MotionFormer(config)
+        heads = [Head(4 * c[4], 6, 4 * c[0], step=4), Head(4 * c[3], 17, 4 * c[0], step=2)]
+        self.block = nn.ModuleList(heads)
+        self.unet = Unet(2 * c[0])
+
+    def look(self, frame0: Tensor, frame1: Tensor) -> tuple[Side, Side]:
+        """Features of a pair of frames [N,3,H,W]."""
+        sides: tuple[Side, Side] = self.feature_bone(torch.cat((_swap(frame0), _swap(frame1))))
+        return sides
+
+    def draw(self, frame0: Tensor, frame1: Tensor, sides: tuple[Side, Side], times: Times) -> Tensor:
+        """The new frame [N,3,H,W] from the frames, their features and the moment."""
+        frame0, frame1 = _swap(frame0), _swap(frame1)
+        frames = torch.cat((frame0, frame1), dim=1)
+        flows, mask = self.block[0](_weighted(sides, 1, times[0]), frames)
+        seen = torch.cat((frames, *_warp(frame0, frame1, flows), mask), dim=1)
+        flows_step, mask_step = self.block[1](_weighted(sides, 0, times[1]), seen, flows)
+        flows, mask = flows + flows_step, mask + mask_step
+        warped0, warped1 = _warp(frame0, frame1, flows)
+        seen = torch.cat((frames, warped0, warped1, mask, flows), dim=1)
+        residual = self.unet(seen, warp_levels(*sides, flows))
+        weight = torch.sigmoid(mask)
+        blended = warped0 * weight + warped1 * (1.0 - weight)
+        return _swap((blended + residual).clamp(0.0, 1.0))
+
+
+class EmaMidpoint(EmaLayers, Network):
+    """Trained for the midpoint alone."""
+
+    takes_t = False
+
+    def forward(self, frame0: Tensor, frame1: Tensor) -> Tensor:
+        """The frame halfway between `frame0` and `frame1`, [N,3,H,W], RGB 0..1."""
+        return self.draw(frame0, frame1, self.look(frame0, frame1), (0.5, 0.5))
+
+
+class EmaAnytime(EmaLayers, PairEncodedNetwork):
+    """Trained for any moment: t weighs the motion towards either frame."""
+
+    def encode(self, frame0: Tensor, frame1: Tensor) -> tuple[Tensor, ...]:
+        """Features of the pair: of the first frame, then as many of the second; see `Side`."""
+        return tuple(x for side in self.look(frame0, frame1) for x in (*side.appearance, *side.motion))
+
+    def synthesize(self, frame0: Tensor, frame1: Tensor, features: tuple[Tensor, ...], t: Tensor) -> Tensor:
+        """The frame at t from two frames and the pair's features."""
+        half = len(features) // 2
+        first, second = (Side(part[:_LEVELS], part[_LEVELS:]) for part in (features[:half], features[half:]))
+        return self.draw(frame0, frame1, (first, second), self.times(t))
+
+    def times(self, t: Tensor) -> Times:
+        """The moment as the heads take it."""
+        return t, t
+
+
+class EmaDistance(EmaAnytime):
+    """Takes the distance that each pixel has moved, t [N,1,H,W], instead of a moment."""
+
+    def times(self, t: Tensor) -> Times:
+        """See `EmaAnytime.times`."""
+        return _levels(t)
+
+    def part(self, kind: Kind, frames: Frames, t: Tensor) -> GraphPart:
+        """See `Network.part`; the example's map rises from left to right around t."""
+        return super().part(kind, frames, _example_map(frames[0], t))
+
+
+class EmaReference(EmaLayers, Network):
+    """Takes a distance map, and an earlier estimate of the new frame with the map that it was drawn for."""
+
+    def forward(self, frame0: Tensor, frame1: Tensor, t: Tensor, frame_ref: Tensor, t_ref: Tensor) -> Tensor:
+        """Draw the frame at the distances t.
+
+        Args:
+            frame0: the earlier frame, [N,3,H,W], RGB 0..1.
+            frame1: the later frame.
+            t: distance from `frame0` per pixel, [N,1,H,W], 0..1.
+            frame_ref: an earlier estimate, like the frames; at first `frame0`.
+            t_ref: the distances it was drawn for, like `t`; at first zero.
+
+        Returns:
+            [N,3,H,W], RGB 0..1.
+        """
+        reference = _swap(frame_ref)
+        first = torch.cat((_swap(frame0), reference, t_ref), dim=1)
+        second = torch.cat((_swap(frame1), reference, 1.0 - t_ref), dim=1)
+        sides = self.feature_bone(torch.cat((first, second)))
+        return self.draw(frame0, frame1, sides, _levels(t))
+
+    def pair_part(self, frames: Frames, t: Tensor) -> GraphPart:
+        """See `Network.pair_part`; the example's reference is the mean of both frames, at half the distance."""
+        distance = _example_map(frames[0], t)
+        example = {"frame0": frames[0], "frame1": frames[1], "t": distance}
+        example |= {"frame_ref": (frames[0] + frames[1]) * 0.5, "t_ref": distance * 0.5}
+        return GraphPart(self, example, ("frame_t",))
+
+
+def drop_buffers(state: Mapping[str, object]) -> Mapping[str, object]:
+    """Remove the attention masks that the authors' code leaves in checkpoints, sized for the training frames."""
+    return {key: value for key, value in state.items() if not key.endswith(_LEFT_BEHIND)}
+
+
+def _swap(image: Tensor) -> Tensor:
+    """RGB to BGR, or back; the networks were trained on BGR."""
+    return torch.cat((image[:, 2:3], image[:, 1:2], image[:, 0:1]), dim=1)
+
+
+def _warp(frame0: Tensor, frame1: Tensor, flows: Tensor) -> tuple[Tensor, Tensor]:
+    return backward_warp(frame0, flows[:, :2]), backward_warp(frame1, flows[:, 2:])
+
+
+def _weighted(sides: tuple[Side, Side], level: int, t: Tensor | float) -> Tensor:
+    """What a head reads: motion weighed by the moment, and appearance; level 0 is 1/8 of the frame, 1 is 1/16."""
+    first, second = sides
+    motion = (first.motion[level] * t, second.motion[level] * (1.0 - t))
+    return torch.cat((*motion, first.appearance[3 + level], second.appearance[3 + level]), dim=1)
+
+
+def _levels(t: Tensor) -> Times:
+    """A distance map [N,1,H,W] at the sizes of the motion features."""
+    return resize(t, 1.0 / 16.0), resize(t, 1.0 / 8.0)
+
+
+def _example_map(frame: Tensor, t: Tensor) -> Tensor:
+    """A map [N,1,H,W] that rises from 3/4 of t [N,1,1,1] to 5/4, so that an upside-down resize would be seen."""
+    height, width = frame.shape[2:]
+    return (t * torch.linspace(0.75, 1.25, width)).expand(-1, -1, height, -1).contiguous()
+
+
+_AUTHORS = "https://github.com/MCG-NJU/EMA-VFI"
+_CLEARER = "https://github.com/zzh-tech/InterpAny-Clearer"
+_LICENCE = "not stated separately (code: Apache-2.0)"
+_COSTS = {
+    SMALL: (14_489_815, (25.36, 207.3)),
+    FULL: (65_662_359, (111.5, 908.5)),
+    FULL_WITH_REFERENCE: (65_663_511, (111.7, 910.7)),
+}
+"""Parameters, and MACs of one run on frames of 256 by 448 and of 736 by 1280 pixels, in units of 1e9."""
+
+
+def _spec(
+    name: str,
+    title: str,
+    network: type[Network],
+    config: Config,
+    t: TimeInput,
+    weights: Weights,
+    published: Published | None = None,
+    notes: str = "",
+) -> ModelSpec:
+    split = issubclass(network, PairEncodedNetwork)
+    return ModelSpec(
+        name=name,
+        title=title,
+        build=partial(network, config),
+        parameters=_COSTS[config][0],
+        macs=_COSTS[config][1],
+        t=t,
+        divisor=32,
+        padding=Padding.REPLICATE,
+        code_licence="Apache-2.0",
+        weights=weights,
+        reuse=Reuse.PAIR if split else Reuse.NONE,
+        kinds=(Kind.PAIR, Kind.ENCODER, Kind.SYNTHESIS) if split else (Kind.PAIR,),
+        custom_ops=("BackwardWarp", "WindowAttention"),
+        published=published,
+        adapt=drop_buffers,
+        notes=notes,
+    )
+
+
+def _original(size: str, config: Config, filename: str, published: Published) -> tuple[ModelSpec, ModelSpec]:
+    """The two checkpoints of one size: for the midpoint, and for any moment."""
+    title = f"EMA-VFI{size} (CVPR 2023)"
+    fixed = Weights(_AUTHORS, f"{filename}.pkl", _LICENCE)
+    anytime = Weights(_AUTHORS, f"{filename}_t.pkl", _LICENCE)
+    notes = "The file for the midpoint and the one for any moment have the same shapes; name the right model."
+    return (
+        _spec(f"ema-vfi{size}", title, EmaMidpoint, config, TimeInput.FIXED, fixed, published, notes),
+        _spec(f"ema-vfi{size}-t", f"{title}, any moment", EmaAnytime, config, TimeInput.INPUT, anytime, notes=notes),
+    )
+
+
+register(
+    *_original("-small", SMALL, "ours_small", Published(36.07, 0.9797, "EMA-VFI paper, table 1")),
+    *_original("", FULL, "ours", Published(36.64, 0.9819, "EMA-VFI paper, table 1, mean with a flipped second run")),
+    _spec(
+        "ema-vfi-d",
+        "EMA-VFI [D] of InterpAny-Clearer (ECCV 2024)",
+        EmaDistance,
+        FULL,
+        TimeInput.MAP,
+        Weights(_CLEARER, "D-EMA-VFI/train_sdi_log/ema-vfi.pkl", _LICENCE),
+        notes="Takes a distance for every pixel as t.",
+    ),
+    _spec(
+        "ema-vfi-dr",
+        "EMA-VFI [D,R] of InterpAny-Clearer (ECCV 2024)",
+        EmaReference,
+        FULL_WITH_REFERENCE,
+        TimeInput.MAP,
+        Weights(_CLEARER, "DR-EMA-VFI/train_sdi_log/ema-vfi.pkl", _LICENCE),
+        notes="Takes a distance for every pixel as t, and an earlier estimate with its own distances; run it once per "
+        "step from frame0 to t.",
+    ),
+)

@@ -1,0 +1,1 @@
+"""Modulated deformable convolution, version 2."""

@@ -1,0 +1,1 @@
+"""Forward warping by average splatting."""
