@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import tempfile
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -46,8 +45,9 @@ class Contender(ABC):
         return self.between(self.clip[0], self.clip[1], HALF)[0]
 
     def peak_mb(self) -> float:
-        """Peak memory of this process so far."""
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+        """Peak resident memory of this process so far. `getrusage` would count its parent's before the start."""
+        line = next(v for v in Path("/proc/self/status").read_text().splitlines() if v.startswith("VmHWM"))
+        return int(line.split()[1]) / 1000
 
 
 class Graphs(Contender):

@@ -177,8 +177,10 @@ class Block(nn.Module):
         """The last layer, without the channels that nobody reads: they are a third of the finest block's work."""
         shuffled = isinstance(self.lastconv, nn.Sequential)
         last = self.lastconv[0] if isinstance(self.lastconv, nn.Sequential) else self.lastconv
+        assert isinstance(last, nn.ConvTranspose2d)
+        assert last.bias is not None
         count = channels * (4 if shuffled else 1)
-        unused = count < last.weight.shape[1]
+        unused = count < last.out_channels
         weight, bias = (last.weight[:, :count], last.bias[:count]) if unused else (last.weight, last.bias)
         values = F.conv_transpose2d(x, weight, bias, stride=2, padding=1)
         return F.pixel_shuffle(values, 2) if shuffled else values

@@ -184,7 +184,8 @@ class RefinedUGSP(UGSP):
         weight = logit.sigmoid()
         merged = weight * warped0 + (1.0 - weight) * warped1 + residual
         known = torch.cat((frame0, frame1, warped0, warped1, logit, flow), dim=1)
-        return (merged + self.unet(known, self.contextnet(frame0), self.contextnet(frame1))).clamp(0.0, 1.0)
+        added: Tensor = self.unet(known, self.contextnet(frame0), self.contextnet(frame1))
+        return (merged + added).clamp(0.0, 1.0)
 
 
 class _Reporting(nn.Module):

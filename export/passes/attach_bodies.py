@@ -59,8 +59,8 @@ class _Call:
 
     def pixels(self) -> float:
         """H·W of the largest input, infinite where a size is open."""
-        known = [self.shapes.get(name, (None,))[2:] for name in self.node.input if name]
-        return max(math.inf if None in size else math.prod(size) for size in known)
+        sizes = [self.shapes.get(name, (None, None, None))[2:] for name in self.node.input if name]
+        return max(math.prod(math.inf if side is None else side for side in size) for size in sizes)
 
     def inside(self, opset: int) -> list[_Call]:
         """The calls that this one's body makes."""
