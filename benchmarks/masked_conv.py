@@ -45,7 +45,7 @@ class Blobs(UGSP):
         field = F.interpolate(coarse, size=logits.shape[2:], mode="bicubic", align_corners=False)
         threshold = torch.quantile(field.flatten(), 1.0 - self.density)
         # A copy of the logits keeps the layers that make them in the graph; the result does not depend on them.
-        return ((field + 0.0 * logits[:, :1]) > threshold).to(logits.dtype)
+        return (field + 0.0 * logits[:, :1] - threshold > self.mask_threshold).to(logits.dtype)
 
 
 def graphs(size: tuple[int, int], density: float, folder: Path) -> dict[str, Path]:
@@ -112,7 +112,7 @@ def main() -> None:
         rows.append([r["size"], *work, *cells])
     notes = (
         f"{record.describe(machine)}\n\nThe whole UGSP network, one middle frame, CPU time; the ratios are medians of "
-        f"{results[0]['dense']['n']} interleaved rounds with their quartiles. Below 1 the sparse graph is the faster one. "
+        f"{results[0]['dense']['n']} interleaved rounds with their quartiles. Below 1 the sparse graph is faster. "
         "“gather” is what tweenrt exports: it falls back to dense where more than 40 % of a mask is set."
     )
     record.write("masked_conv", {"machine": machine, "results": results}, "Mask-guided convolution", notes, rows)

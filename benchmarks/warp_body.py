@@ -9,6 +9,7 @@ there.
 from __future__ import annotations
 
 import argparse
+import statistics
 from collections.abc import Callable
 from typing import Any
 
@@ -211,14 +212,15 @@ def _runner(ready: ort.InferenceSession, feeds: dict[str, Array]) -> Callable[[]
 
 NOTES = """
 Bilinear warp of one image [1,C,H,W] by a flow, border padding; median CPU milliseconds over both threads (wall
-milliseconds in brackets), interleaved runs. CPU time is the figure to compare: other programs ran on the machine.
+milliseconds in brackets) of {n} interleaved runs. CPU time is the figure to compare: other programs ran on the machine.
+The quartiles of CPU time lie {spread:.0f} % of the median apart (median over all cells; each is in the JSON file).
 
 {machine}
 
 - *GridSample as exported* is what a plain export of `grid_sample(padding_mode="border", align_corners=True)` gives.
 - *one strip* is our body without strips, *ours* the body that `function.py` chooses for the size.
-- *DeformConv* is as fast, but needs opset 19, a young ONNX Runtime, and a plugin on TensorRT.
-- The row gather, faster than the plain GridSample from about 16 channels, is never faster than ours.
+- *DeformConv* is 15 to 30 % faster still, but needs opset 19, a young ONNX Runtime, and a plugin on TensorRT.
+- *gather rows* beats the plain GridSample from about 7 channels on; it never beats ours.
 """
 
 
@@ -234,13 +236,23 @@ def main() -> None:
         for c in ((3, 7, 32) if quick else CHANNELS)
         if 4 * c * h * w <= MOST_BYTES
     ]
+    publish(facts, cells)
+
+
+def publish(facts: dict[str, object], cells: list[dict[str, Any]]) -> None:
+    """Write both files."""
     names = list(cells[0]["bodies"])
+    found = [body for cell in cells for body in cell["bodies"].values()]
     rows = [[f"{cell['channels']}, {cell['height']}x{cell['width']}", *_row(cell["bodies"], names)] for cell in cells]
     record.write(
         "warp_body",
         {"machine": facts, "cells": cells},
         "The body of BackwardWarp on ONNX Runtime's CPU provider",
-        NOTES.format(machine=record.describe(facts)),
+        NOTES.format(
+            machine=record.describe(facts),
+            n=found[0]["n"],
+            spread=statistics.median(one["cpu_spread_percent"] for one in found),
+        ),
         [["C, HxW", *names], *rows],
     )
 

@@ -15,7 +15,7 @@ from tweenrt.cli.console import err, print_json, step, warn
 from tweenrt.cli.progress import Bar
 from tweenrt.contract import parse_rate
 from tweenrt.errors import UsageError, require
-from tweenrt.runtime import Backend, Interpolator
+from tweenrt.runtime import Backend, Interpolator, Region
 from tweenrt.runtime.scene import CUT_THRESHOLD, Duplicates
 from tweenrt.runtime.timeline import ByFactor, Retiming, ToRate
 
@@ -37,6 +37,15 @@ def interpolate(
     fps: Annotated[str | None, typer.Option(help="Output frame rate instead, such as 60 or 60000/1001.")] = None,
     backend: Annotated[Backend, typer.Option(help="What runs the network.")] = Backend.AUTO,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads for the network.")] = None,
+    iterations: Annotated[int, typer.Option(min=1, help="Runs for each frame, for [D,R] networks.")] = 2,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MASK=T", help="Draw where the image MASK is bright at T, for [D] networks; repeatable."),
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the graph, such as mask_threshold=0.2."),
+    ] = None,
     codec: Annotated[str | None, typer.Option(help="FFmpeg's name of an encoder.")] = None,
     crf: Annotated[int | None, typer.Option(help="Quality, lower is better (default: 18 for x264).")] = None,
     preset: Annotated[str | None, typer.Option(help="The encoder's speed setting.")] = None,
@@ -70,18 +79,25 @@ def interpolate(
         input_rate=_rate("--input-rate", input_rate) if input_rate else None,
         cut_threshold=None if no_scene_cuts else scene_threshold,
         duplicates=duplicates,
-        encoding=EncodingOptions(codec, crf, preset, lossless, _key_values(encoder_option or ())),
+        encoding=EncodingOptions(
+            codec, crf, preset, lossless, _key_values("--encoder-option", encoder_option or (), "tune=animation")
+        ),
         streams=_choice("--streams", Streams, streams),
         damaged=_choice("--damaged", Damaged, damaged),
         overwrite=overwrite,
     )
-    with _open(model, options, backend, threads) as interpolator, Bar() as bar:
+    regions = _numbers("--region", region or (), "mask.png=0.5")
+    with _open(model, options, backend, threads, iterations) as interpolator, Bar() as bar:
+        interpolator.use_regions([Region.read(Path(mask), t) for mask, t in regions.items()])
+        for name, value in _numbers("--set", setting or (), "mask_threshold=0.2").items():
+            interpolator.set(name, value)
         step(f"interpolating {source} with {interpolator.info.model}")
         summary = interpolate_video(options, interpolator, bar.update)
-    _report(summary, as_json=as_json)
+        reports = interpolator.reports()
+    _report(summary, reports, as_json=as_json)
 
 
-def _open(model: str, options: PipelineOptions, backend: Backend, threads: int | None) -> Interpolator:
+def _open(model: str, options: PipelineOptions, backend: Backend, threads: int | None, iterations: int) -> Interpolator:
     graph = Path(model)
     if not graph.exists() and graph.suffix != ".onnx" and "/" not in model:
         from tweenrt.runtime.video import open_source
@@ -92,7 +108,7 @@ def _open(model: str, options: PipelineOptions, backend: Backend, threads: int |
         from tweenrt.export.prepare import prepare_graph
 
         graph = prepare_graph(model, step)
-    return Interpolator.open(graph, backend, threads=threads)
+    return Interpolator.open(graph, backend, threads=threads, iterations=iterations)
 
 
 def _retiming(factor: int | None, fps: str | None) -> Retiming:
@@ -115,18 +131,29 @@ def _choice(option: str, choices: type[ChoiceT], text: str) -> ChoiceT:
         raise UsageError(f"{option}: expected {' or '.join(c.value for c in choices)}, got {text!r}") from error
 
 
-def _key_values(texts: Sequence[str]) -> dict[str, str]:
+def _key_values(option: str, texts: Sequence[str], example: str) -> dict[str, str]:
     for text in texts:
         if not text.partition("=")[0] or "=" not in text:
-            raise UsageError(f"--encoder-option: expected KEY=VALUE such as tune=animation, got {text!r}")
+            raise UsageError(f"{option}: expected KEY=VALUE such as {example}, got {text!r}")
     return dict(text.split("=", 1) for text in texts)
 
 
-def _report(summary: Summary, *, as_json: bool) -> None:
+def _numbers(option: str, texts: Sequence[str], example: str) -> dict[str, float]:
+    return {name: _number(option, text, example) for name, text in _key_values(option, texts, example).items()}
+
+
+def _number(option: str, text: str, example: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: expected a number after '=' as in {example}, got {text!r}") from error
+
+
+def _report(summary: Summary, reports: dict[str, list[float]], *, as_json: bool) -> None:
     for text in summary.warnings:
         warn(text)
     if as_json:
-        facts = asdict(summary) | {"target": str(summary.target)}
+        facts = asdict(summary) | {"target": str(summary.target), "reports": reports}
         print_json(facts | {"seconds_per_drawn_frame": summary.seconds_per_drawn_frame})
         return
     err.print(
@@ -135,4 +162,6 @@ def _report(summary: Summary, *, as_json: bool) -> None:
         f"{summary.cuts} cuts and {summary.duplicates} repeated frames kept as they were",
         soft_wrap=True,
     )
+    for name, values in reports.items():
+        err.print(f"{name.replace('_', ' ')}: {', '.join(f'{v:.1%}' for v in values)}", soft_wrap=True)
     typer.echo(str(summary.target))

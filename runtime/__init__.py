@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from tweenrt.runtime.distance import Region
 from tweenrt.runtime.interpolator import Interpolator, PreparedFrame
 from tweenrt.runtime.session import Backend, Session, open_session
 
-__all__ = ["Backend", "Interpolator", "PreparedFrame", "Session", "open_session"]
+__all__ = ["Backend", "Interpolator", "PreparedFrame", "Region", "Session", "open_session"]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-import numpy as np
-
 from tweenrt.contract import GraphInfo, Kind, Reuse
 from tweenrt.errors import GraphError, UsageError
+from tweenrt.runtime.batches import Batches
 from tweenrt.runtime.frames import FrameFormat
 from tweenrt.runtime.session import Array, Session, Shape, is_open
 
@@ -50,8 +49,14 @@ class Drawer(Protocol):
 
     info: GraphInfo
 
-    def draw(self, frames: Window, times: Sequence[Fraction]) -> list[Array]:
-        """One output for each moment: [3,H',W'] float32, or [H,W,3] uint8 for uint8 graphs."""
+    def draw(self, frames: Window, times: Sequence[Fraction], maps: Sequence[Array] = ()) -> list[Array]:
+        """One output for each moment: [3,H',W'] float32, or [H,W,3] uint8 for uint8 graphs.
+
+        Args:
+            frames: what to draw from.
+            times: moments, each strictly between 0 and 1.
+            maps: for networks that take a distance for every pixel, one [1,1,H',W'] for each moment.
+        """
 
     def check_size(self, height: int, width: int, form: FrameFormat) -> None:
         """Refuse padded frames that the graph does not take.
@@ -70,21 +75,25 @@ class Drawer(Protocol):
         """Free the graphs."""
 
 
-class PairDrawer:
-    """Calls a ``pair`` graph."""
+class _GraphDrawer:
+    """What all drawers share: one graph that draws, and perhaps one before it.
 
-    def __init__(self, session: Session, max_batch: int) -> None:
-        self.info = session.info
-        self._session = session
-        self._batches = _Batches(session, max_batch)
+    Args:
+        drawing: the graph whose output is the new frame.
+        max_batch: most moments drawn in one run.
+        iterations: runs for each frame, for networks that refine an earlier estimate.
+        others: graphs that run before it.
+    """
 
-    def draw(self, frames: Window, times: Sequence[Fraction]) -> list[Array]:
-        """See `Drawer.draw`."""
-        return self._batches.run(frames.feeds(self.info), times)
+    def __init__(self, drawing: Session, max_batch: int, iterations: int, *others: Session) -> None:
+        self.info = drawing.info
+        self._drawing = drawing
+        self._sessions = (drawing, *others)
+        self._batches = Batches(drawing, max_batch, iterations)
 
     def check_size(self, height: int, width: int, form: FrameFormat) -> None:
         """See `Drawer.check_size`."""
-        _check_size(self._session.inputs["frame0"], height, width, form)
+        _check_size(self._drawing.inputs["frame0"], height, width, form)
 
     def set(self, name: str, value: float) -> None:
         """See `Drawer.set`."""
@@ -96,19 +105,30 @@ class PairDrawer:
 
     def close(self) -> None:
         """See `Drawer.close`."""
-        self._session.close()
+        for session in self._sessions:
+            session.close()
 
 
-class SplitDrawer:
+class PairDrawer(_GraphDrawer):
+    """Calls a ``pair`` graph."""
+
+    def __init__(self, session: Session, max_batch: int, iterations: int) -> None:
+        super().__init__(session, max_batch, iterations)
+
+    def draw(self, frames: Window, times: Sequence[Fraction], maps: Sequence[Array] = ()) -> list[Array]:
+        """See `Drawer.draw`."""
+        return self._batches.run(frames.feeds(self.info), times, maps)
+
+
+class SplitDrawer(_GraphDrawer):
     """Calls an ``encoder`` graph once per frame (or pair) and a ``synthesis`` graph for the moments."""
 
-    def __init__(self, encoder: Session, synthesis: Session, max_batch: int) -> None:
+    def __init__(self, encoder: Session, synthesis: Session, max_batch: int, iterations: int) -> None:
         _expect_halves(encoder, synthesis, (Kind.ENCODER, Kind.SYNTHESIS))
-        self.info = synthesis.info
-        self._encoder, self._synthesis = encoder, synthesis
-        self._batches = _Batches(synthesis, max_batch)
+        super().__init__(synthesis, max_batch, iterations, encoder)
+        self._encoder = encoder
 
-    def draw(self, frames: Window, times: Sequence[Fraction]) -> list[Array]:
+    def draw(self, frames: Window, times: Sequence[Fraction], maps: Sequence[Array] = ()) -> list[Array]:
         """See `Drawer.draw`."""
         feeds = frames.feeds(self.info)
         if self.info.reuse is Reuse.PAIR:
@@ -116,24 +136,7 @@ class SplitDrawer:
         else:
             for side, frame in enumerate((frames.first, frames.second)):
                 feeds |= {f"feature{side}_{i}": f for i, f in enumerate(self._features(frame))}
-        return self._batches.run(feeds, times)
-
-    def check_size(self, height: int, width: int, form: FrameFormat) -> None:
-        """See `Drawer.check_size`."""
-        _check_size(self._synthesis.inputs["frame0"], height, width, form)
-
-    def set(self, name: str, value: float) -> None:
-        """See `Drawer.set`."""
-        self._batches.set(name, value)
-
-    def reports(self) -> dict[str, list[float]]:
-        """See `Drawer.reports`."""
-        return self._batches.reports()
-
-    def close(self) -> None:
-        """See `Drawer.close`."""
-        self._encoder.close()
-        self._synthesis.close()
+        return self._batches.run(feeds, times, maps)
 
     def _features(self, frame: PreparedFrame) -> tuple[Array, ...]:
         if frame.features is None:
@@ -141,90 +144,21 @@ class SplitDrawer:
         return frame.features
 
 
-class FlowRefineDrawer:
+class FlowRefineDrawer(_GraphDrawer):
     """Calls a ``flow`` graph once per pair and a ``refine`` graph for the moments."""
 
-    def __init__(self, flow: Session, refine: Session, max_batch: int) -> None:
+    def __init__(self, flow: Session, refine: Session, max_batch: int, iterations: int) -> None:
         _expect_halves(flow, refine, (Kind.FLOW, Kind.REFINE))
-        self.info = refine.info
-        self._flow, self._refine = flow, refine
-        self._batches = _Batches(refine, max_batch)
+        super().__init__(refine, max_batch, iterations, flow)
+        self._flow = flow
         self._last: tuple[Window, dict[str, Array]] | None = None
 
-    def draw(self, frames: Window, times: Sequence[Fraction]) -> list[Array]:
+    def draw(self, frames: Window, times: Sequence[Fraction], maps: Sequence[Array] = ()) -> list[Array]:
         """See `Drawer.draw`."""
         feeds = frames.feeds(self.info)
         if self._last is None or any(a is not b for a, b in zip(self._last[0], frames, strict=True)):
             self._last = (frames, self._flow.run(feeds))
-        return self._batches.run(feeds | self._last[1], times)
-
-    def check_size(self, height: int, width: int, form: FrameFormat) -> None:
-        """See `Drawer.check_size`."""
-        _check_size(self._refine.inputs["frame0"], height, width, form)
-
-    def set(self, name: str, value: float) -> None:
-        """See `Drawer.set`."""
-        self._batches.set(name, value)
-
-    def reports(self) -> dict[str, list[float]]:
-        """See `Drawer.reports`."""
-        return self._batches.reports()
-
-    def close(self) -> None:
-        """See `Drawer.close`."""
-        self._flow.close()
-        self._refine.close()
-
-
-class _Batches:
-    """Runs one graph for several moments, as many at once as its N allows."""
-
-    def __init__(self, session: Session, max_batch: int) -> None:
-        size = session.inputs["frame0"][0]
-        self._session = session
-        self._takes_t = "t" in session.inputs
-        self._fixed = None if is_open(size) else int(size)
-        self._most = max_batch if self._fixed is None else self._fixed
-        self._settings: dict[str, Array] = {}
-        self._sums: dict[str, tuple[Array, int]] = {}
-
-    def run(self, feeds: dict[str, Array], times: Sequence[Fraction]) -> list[Array]:
-        """`feeds` holds every input but t, with N = 1."""
-        drawn: list[Array] = []
-        for chunk in _chunks(times, self._most):
-            count = self._fixed or len(chunk)
-            batch = {name: _repeated(value, count) for name, value in feeds.items()}
-            if self._takes_t:
-                filled = [*chunk, *[chunk[-1]] * (count - len(chunk))]
-                batch["t"] = np.array([float(t) for t in filled], np.float32).reshape(count, 1, 1, 1)
-            results = self._session.run(batch | self._settings)
-            drawn += list(results.pop("frame_t")[: len(chunk)])
-            self._note(results, len(chunk))
-        return drawn
-
-    def set(self, name: str, value: float) -> None:
-        if name not in self._session.settings:
-            known = ", ".join(self._session.settings) or "none"
-            raise UsageError(f"the graph of {self._session.info.model} has no setting {name!r}; it has: {known}")
-        self._settings[name] = np.full([int(s) for s in self._session.settings[name]], value, np.float32)
-
-    def reports(self) -> dict[str, list[float]]:
-        """Mean of every reported row so far."""
-        return {name: [float(v) for v in total / count] for name, (total, count) in self._sums.items()}
-
-    def _note(self, results: dict[str, Array], count: int) -> None:
-        for name, value in results.items():
-            total, seen = self._sums.get(name, (np.zeros(value.shape[1:]), 0))
-            self._sums[name] = (total + value[:count].sum(axis=0), seen + count)
-
-
-def _chunks(times: Sequence[Fraction], most: int) -> Iterator[Sequence[Fraction]]:
-    for start in range(0, len(times), most):
-        yield times[start : start + most]
-
-
-def _repeated(value: Array, count: int) -> Array:
-    return value if count == 1 else np.repeat(value, count, axis=0)
+        return self._batches.run(feeds | self._last[1], times, maps)
 
 
 def _check_size(shape: Shape, height: int, width: int, form: FrameFormat) -> None:

@@ -86,6 +86,12 @@ def pad(planar: Planar, padding: Padding, divisor: int) -> Planar:
     return np.pad(planar, ((0, 0), (0, 0), rows, columns), mode=_PAD_MODES[padding.fill])
 
 
+def pad_map(planar: Planar, padding: Padding, divisor: int) -> Planar:
+    """Grow a map [N,1,H,W] like the frame it belongs to, its edge repeated."""
+    rows, columns = (padding.amounts(size, divisor) for size in planar.shape[2:])
+    return np.pad(planar, ((0, 0), (0, 0), rows, columns), mode="edge")
+
+
 def crop(planar: Planar, padding: Padding, divisor: int, height: int, width: int) -> Planar:
     """Undo `pad`: the window of H×W pixels inside [...,H',W']."""
     top, left = padding.amounts(height, divisor)[0], padding.amounts(width, divisor)[0]

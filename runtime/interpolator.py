@@ -11,8 +11,9 @@ import numpy as np
 
 from tweenrt.contract import FrameIO, GraphInfo, Kind, TimeInput
 from tweenrt.errors import GraphError, UsageError
+from tweenrt.runtime.distance import DistanceMap, Region, distance_map
 from tweenrt.runtime.drawing import FOUR, Drawer, FlowRefineDrawer, PairDrawer, SplitDrawer, Window
-from tweenrt.runtime.frames import Frame, FrameFormat, Planar, crop, pad
+from tweenrt.runtime.frames import Frame, FrameFormat, Planar, crop, pad, pad_map
 from tweenrt.runtime.session import Array, Backend, Session, open_session
 
 _HALF = Fraction(1, 2)
@@ -45,6 +46,7 @@ class Interpolator:
     def __init__(self, drawer: Drawer) -> None:
         self._drawer = drawer
         self.info: GraphInfo = drawer.info
+        self._regions: tuple[Region, ...] = ()
 
     @classmethod
     def open(
@@ -54,6 +56,7 @@ class Interpolator:
         *,
         threads: int | None = None,
         max_batch: int = 1,
+        iterations: int = 2,
     ) -> Interpolator:
         """Load a graph.
 
@@ -64,20 +67,23 @@ class Interpolator:
             threads: CPU threads for one run; None leaves the choice to the backend.
             max_batch: most moments drawn in one run, where the graph leaves N open. On a CPU more than one is up to
                 10 % slower, from 128x192 to 512x896, and takes as many times the memory; a GPU may gain.
+            iterations: runs for each frame, for networks that refine an earlier estimate ([D,R]); others ignore it.
 
         Raises:
             GraphError: a file is missing, damaged, not ours, or of another kind.
         """
+        if iterations < 1:
+            raise UsageError(f"expected 1 iteration or more, got {iterations}")
         path = Path(graph)
         if path.is_dir():
             flows = (path / f"{Kind.FLOW.value}.onnx").is_file()
             kinds = (Kind.FLOW, Kind.REFINE) if flows else (Kind.ENCODER, Kind.SYNTHESIS)
             first, second = (open_session(path / f"{kind.value}.onnx", backend, threads) for kind in kinds)
             halves = FlowRefineDrawer if flows else SplitDrawer
-            return cls(halves(first, second, max_batch))
+            return cls(halves(first, second, max_batch, iterations))
         session = open_session(path, backend, threads)
         _expect_pair(session, path)
-        return cls(PairDrawer(session, max_batch))
+        return cls(PairDrawer(session, max_batch, iterations))
 
     def prepare(self, frame: Frame) -> PreparedFrame:
         """Make `frame` ready, so that what can be computed once is.
@@ -103,6 +109,7 @@ class Interpolator:
         *,
         before: Frame | PreparedFrame | None = None,
         after: Frame | PreparedFrame | None = None,
+        distances: Sequence[DistanceMap] | None = None,
     ) -> list[Frame]:
         """Draw the frames at `times` between two frames.
 
@@ -113,6 +120,9 @@ class Interpolator:
             before: the frame before `frame0`, for networks that look at four frames (`info.frames`); others ignore
                 it. None at the start of a clip and after a cut: then `frame0` stands for it, as if nothing had moved.
             after: the frame after `frame1`, likewise; `frame1` stands for it.
+            distances: for networks that take a moment for every pixel (`info.t`), one [H,W] float32 in 0..1 for each
+                of `times`, which then only give the order. Without it every pixel gets the frame's moment, or its
+                region's (`use_regions`).
 
         Returns:
             One frame for each moment, in the layout and dtype of the inputs.
@@ -131,7 +141,21 @@ class Interpolator:
         if self.info.t is TimeInput.FIXED:
             drawn = _Midpoints(self, first, second)
             return [drawn.at(t) for t in moments]
-        return [self._finish(p, first.form) for p in self._drawer.draw(window, moments)]
+        maps = self._maps(moments, distances, first.form)
+        return [self._finish(p, first.form) for p in self._drawer.draw(window, moments, maps)]
+
+    def use_regions(self, regions: Sequence[Region]) -> None:
+        """From now on draw these parts of the picture at moments of their own.
+
+        Raises:
+            UsageError: the network takes one moment for the whole frame.
+        """
+        if regions and self.info.t is not TimeInput.MAP:
+            raise UsageError(
+                f"{self.info.model} takes one moment for the whole frame; regions need a network with a distance map, "
+                "such as rife-d or ifrnet-d"
+            )
+        self._regions = tuple(regions)
 
     @property
     def neighbours(self) -> bool:
@@ -181,6 +205,27 @@ class Interpolator:
         if any(form != forms[0] for form in forms):
             raise UsageError(f"expected frames of one format, got {' and '.join(str(form) for form in forms)}")
         return window
+
+    def _maps(
+        self, moments: Sequence[Fraction], distances: Sequence[DistanceMap] | None, form: FrameFormat
+    ) -> list[Planar]:
+        """The distances of every moment as the graph wants them, [1,1,H',W']; none where it takes no map."""
+        if self.info.t is not TimeInput.MAP:
+            if distances is not None:
+                raise UsageError(
+                    f"{self.info.model} takes one moment for the whole frame, not distances for its pixels"
+                )
+            return []
+        size = (form.height, form.width)
+        found = distances or [distance_map(float(t), *size, self._regions) for t in moments]
+        if len(found) != len(moments) or any(m.shape != size for m in found):
+            raise UsageError(f"expected {len(moments)} distance maps of {size[0]}x{size[1]}, one for each moment")
+        planar = [np.ascontiguousarray(m, np.float32)[None, None] for m in found]
+        return (
+            planar
+            if self.info.io is FrameIO.UINT8
+            else [pad_map(m, self.info.padding, self.info.divisor) for m in planar]
+        )
 
     def _prepared(self, frame: Frame | PreparedFrame) -> PreparedFrame:
         return frame if isinstance(frame, PreparedFrame) else self.prepare(frame)

@@ -21,7 +21,7 @@ from tweenrt.contract import Kind, Padding, TimeInput
 from tweenrt.errors import UsageError
 from tweenrt.export.blocks.dbvi_stage import FEATURES, GRADIENTS, Stage, State
 from tweenrt.export.blocks.norm import map_mean
-from tweenrt.export.models.raft import SCALE, Context, Raft
+from tweenrt.export.models.raft import SCALE, Context, Raft, stacked
 from tweenrt.export.network import Frames, GraphPart, Network
 from tweenrt.export.registry import register
 from tweenrt.export.spec import Companion, ModelSpec, Weights
@@ -69,14 +69,14 @@ class Dbvi(Network):
         halve = _halves(*images.shape[2:])
         if halve:
             images = F.interpolate(images, scale_factor=0.5, mode="bilinear", align_corners=True)
-        previous, first, second, following = self.flow_net.features(images).chunk(4)
-        context = self.flow_net.context(torch.cat(images.chunk(4)[1:3]))
-        contexts = Context(*(torch.cat([c0, c0, c1, c1]) for c0, c1 in (x.chunk(2) for x in context)))
+        previous, first, second, following = stacked(self.flow_net.features(images), 4)
+        context = self.flow_net.context(torch.cat(stacked(images, 4)[1:3]))
+        contexts = Context(*(torch.cat([c0, c0, c1, c1]) for c0, c1 in (stacked(x, 2) for x in context)))
         sources = torch.cat((first, first, second, second))
         flow = self.flow_net.flow(contexts, sources, torch.cat((previous, second, first, following)))
         if halve:
             flow = F.interpolate(2.0 * flow, scale_factor=2.0, mode="bilinear", align_corners=True)
-        return flow.chunk(4)
+        return stacked(flow, 4)
 
     def refine(self, frames: Frames, flows: Flows, t: Tensor) -> Tensor:
         """The frame at t [N,1,1,1] from the frames of `forward` and the flows that `flows` gives for them."""

@@ -69,8 +69,8 @@ class Raft(Network):
             Displacement in pixels, [N,2,H,W], x then y.
         """
         both = 2.0 * torch.cat((frame0, frame1)) - 1.0
-        features0, features1 = self.features(both).chunk(2)
-        return self.flow(self.context(both.chunk(2)[0]), features0, features1)
+        features0, features1 = stacked(self.features(both), 2)
+        return self.flow(self.context(stacked(both, 2)[0]), features0, features1)
 
     def features(self, image: Tensor) -> Tensor:
         """What the correlation compares: [N,3,H,W], RGB -1..1 → [N,256,H/8,W/8].
@@ -106,6 +106,12 @@ class Raft(Network):
         if kind is not Kind.FLOW:
             raise UsageError(f"raft has no '{kind.value}' graph, only 'flow'")
         return GraphPart(self, {"frame0": frames[0], "frame1": frames[1]}, ("flow",))
+
+
+def stacked(x: Tensor, count: int) -> tuple[Tensor, ...]:
+    """Take `count` batches of one size N apart that were put together to [count·N,…]."""
+    # Not chunk: it turns N into a number, and a traced graph would run with that N only.
+    return tuple(part for part in x.reshape(count, -1, *x.shape[1:]).unbind(0))
 
 
 def correlation_pyramid(features0: Tensor, features1: Tensor) -> list[Tensor]:

@@ -16,9 +16,16 @@ def name_axes(model: ModelProto, names: Mapping[str, Mapping[int, str]]) -> Mode
     Args:
         model: as exported.
         names: name of an input or output → axis → what to call it.
+
+    Raises:
+        AssertionError: the exporter fixed an axis that was to stay open. It does so without a word where the network
+            needs the size as a number, for example to split a batch; the graph would run at no other size.
     """
     for value in (*model.graph.input, *model.graph.output):
         for axis, name in names.get(value.name, {}).items():
+            size = value.type.tensor_type.shape.dim[axis]
+            if size.HasField("dim_value"):
+                raise AssertionError(f"axis {axis} ({name}) of {value.name} was traced as the number {size.dim_value}")
             value.type.tensor_type.shape.dim[axis].dim_param = name
     static = [v for v in model.graph.value_info if all(d.HasField("dim_value") for d in v.type.tensor_type.shape.dim)]
     del model.graph.value_info[:]

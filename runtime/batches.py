@@ -1,0 +1,101 @@
+"""Run one graph for several moments of a pair: in batches, with its settings, and in iterations where it refines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from tweenrt.contract import TimeInput
+from tweenrt.errors import UsageError
+from tweenrt.runtime.session import Array, Session, is_open
+
+_REFERENCE, _REFERENCE_TIME = "frame_ref", "t_ref"
+
+
+class Batches:
+    """Runs one graph for several moments, as many at once as its N allows.
+
+    Args:
+        session: the graph that draws.
+        max_batch: most moments in one run where N is open.
+        iterations: runs for each frame, for networks with a reference frame.
+    """
+
+    def __init__(self, session: Session, max_batch: int, iterations: int) -> None:
+        size = session.inputs["frame0"][0]
+        self._session = session
+        self._fixed = None if is_open(size) else int(size)
+        self._most = max_batch if self._fixed is None else self._fixed
+        self._iterations = iterations
+        self._settings: dict[str, Array] = {}
+        self._sums: dict[str, tuple[Array, int]] = {}
+
+    def run(self, feeds: dict[str, Array], times: Sequence[Fraction], maps: Sequence[Array] = ()) -> list[Array]:
+        """Draw every moment.
+
+        Args:
+            feeds: every input but the times and the reference, with N = 1.
+            times: moments.
+            maps: where the graph takes distances, one [1,1,H',W'] for each moment.
+
+        Returns:
+            One output for each moment.
+        """
+        drawn: list[Array] = []
+        for numbers in _chunks(len(times), self._most):
+            count = self._fixed or len(numbers)
+            filled = [*numbers, *[numbers[-1]] * (count - len(numbers))]
+            batch = {name: _repeated(value, count) for name, value in feeds.items()}
+            if self._session.info.t is TimeInput.MAP:
+                batch["t"] = np.concatenate([maps[k] for k in filled])
+            elif self._session.info.t is TimeInput.INPUT:
+                batch["t"] = np.array([float(times[k]) for k in filled], np.float32).reshape(count, 1, 1, 1)
+            results = self._iterated(batch) if _REFERENCE in self._session.inputs else self._run(batch)
+            drawn += list(results.pop("frame_t")[: len(numbers)])
+            self._note(results, len(numbers))
+        return drawn
+
+    def set(self, name: str, value: float) -> None:
+        """See `tweenrt.runtime.interpolator.Interpolator.set`."""
+        if name not in self._session.settings:
+            known = ", ".join(self._session.settings) or "none"
+            raise UsageError(f"the graph of {self._session.info.model} has no setting {name!r}; it has: {known}")
+        self._settings[name] = np.full([int(s) for s in self._session.settings[name]], value, np.float32)
+
+    def reports(self) -> dict[str, list[float]]:
+        """Mean of every reported row so far."""
+        return {name: [float(v) for v in total / count] for name, (total, count) in self._sums.items()}
+
+    def _run(self, batch: dict[str, Array]) -> dict[str, Array]:
+        return self._session.run(batch | self._settings)
+
+    def _iterated(self, batch: dict[str, Array]) -> dict[str, Array]:
+        """Walk from the earlier frame to the moment in equal steps, each from what the one before drew.
+
+        Source: Zhong et al., "Clearer Frames, Anytime", ECCV 2024, iterative reference-based estimation.
+        """
+        distance, reference = batch["t"], batch["frame0"]
+        results: dict[str, Array] = {}
+        for step in range(self._iterations):
+            batch[_REFERENCE] = reference
+            batch[_REFERENCE_TIME] = distance * np.float32(step / self._iterations)
+            batch["t"] = distance * np.float32((step + 1) / self._iterations)
+            results = self._run(batch)
+            reference = results["frame_t"]
+        return results
+
+    def _note(self, results: dict[str, Array], count: int) -> None:
+        for name, value in results.items():
+            total, seen = self._sums.get(name, (np.zeros(value.shape[1:]), 0))
+            self._sums[name] = (total + value[:count].sum(axis=0), seen + count)
+
+
+def _chunks(count: int, most: int) -> Iterator[range]:
+    for start in range(0, count, most):
+        yield range(start, min(start + most, count))
+
+
+def _repeated(value: Array, count: int) -> Array:
+    return value if count == 1 else np.repeat(value, count, axis=0)
