@@ -111,7 +111,7 @@ class Raft(Network):
 def stacked(x: Tensor, count: int) -> tuple[Tensor, ...]:
     """Take `count` batches of one size N apart that were put together to [count·N,…]."""
     # Not chunk: it turns N into a number, and a traced graph would run with that N only.
-    return tuple(part for part in x.reshape(count, -1, *x.shape[1:]).unbind(0))
+    return tuple(x.reshape(count, -1, *x.shape[1:]).unbind(0))
 
 
 def correlation_pyramid(features0: Tensor, features1: Tensor) -> list[Tensor]:
