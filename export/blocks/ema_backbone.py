@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from tweenrt.export.blocks.ema_attention import SHIFT, MotionFormerBlock, places
 from tweenrt.export.blocks.ifr import ConvPReLU
+from tweenrt.export.blocks.refine import Halving
 from tweenrt.plugins.backward_warp.reference import backward_warp
 
 _HEAD_CHANNELS = 32
@@ -194,10 +195,10 @@ class Unet(nn.Module):
         """
         super().__init__()
         c = width
-        self.down0 = _Down(17 + c, 2 * c)
-        self.down1 = _Down(4 * c, 4 * c)
-        self.down2 = _Down(8 * c, 8 * c)
-        self.down3 = _Down(16 * c, 16 * c)
+        self.down0 = Halving(17 + c, 2 * c)
+        self.down1 = Halving(4 * c, 4 * c)
+        self.down2 = Halving(8 * c, 8 * c)
+        self.down3 = Halving(16 * c, 16 * c)
         self.up0 = _up(32 * c, 8 * c)
         self.up1 = _up(16 * c, 4 * c)
         self.up2 = _up(8 * c, 2 * c)
@@ -223,19 +224,6 @@ class Unet(nn.Module):
         x = self.up2(torch.cat((x, s1), dim=1))
         x = self.up3(torch.cat((x, s0), dim=1))
         return torch.sigmoid(self.conv(x)) * 2.0 - 1.0
-
-
-class _Down(nn.Module):
-    """Two convolutions, the first to half the size."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.conv1 = ConvPReLU(inputs, outputs, stride=2)
-        self.conv2 = ConvPReLU(outputs, outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.conv2(self.conv1(x))
-        return out
 
 
 def resize(x: Tensor, scale: float) -> Tensor:

@@ -15,7 +15,7 @@ from tweenrt.export.blocks.rife_v4 import FLOW, IMAGE, MASK
 from tweenrt.plugins.backward_warp.reference import backward_warp
 
 
-class _Conv2(nn.Module):
+class Halving(nn.Module):
     """Two convolutions, the first to half the size."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -24,6 +24,7 @@ class _Conv2(nn.Module):
         self.conv2 = ConvPReLU(outputs, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
+        """[N,C,H,W] → [N,outputs,H/2,W/2]."""
         out: Tensor = self.conv2(self.conv1(x))
         return out
 
@@ -33,8 +34,8 @@ class Context(nn.Module):
 
     def __init__(self, c: int) -> None:
         super().__init__()
-        self.conv1, self.conv2 = _Conv2(IMAGE, c), _Conv2(c, 2 * c)
-        self.conv3, self.conv4 = _Conv2(2 * c, 4 * c), _Conv2(4 * c, 8 * c)
+        self.conv1, self.conv2 = Halving(IMAGE, c), Halving(c, 2 * c)
+        self.conv3, self.conv4 = Halving(2 * c, 4 * c), Halving(4 * c, 8 * c)
 
     def forward(self, frame: Tensor) -> list[Tensor]:
         """Of a frame [N,3,H,W], where the frame has them."""
@@ -57,8 +58,8 @@ class Unet(nn.Module):
 
     def __init__(self, c: int) -> None:
         super().__init__()
-        self.down0, self.down1 = _Conv2(4 * IMAGE + MASK + FLOW, 2 * c), _Conv2(4 * c, 4 * c)
-        self.down2, self.down3 = _Conv2(8 * c, 8 * c), _Conv2(16 * c, 16 * c)
+        self.down0, self.down1 = Halving(4 * IMAGE + MASK + FLOW, 2 * c), Halving(4 * c, 4 * c)
+        self.down2, self.down3 = Halving(8 * c, 8 * c), Halving(16 * c, 16 * c)
         self.up0, self.up1 = _up(32 * c, 8 * c), _up(16 * c, 4 * c)
         self.up2, self.up3 = _up(8 * c, 2 * c), _up(4 * c, c)
         self.conv = nn.Conv2d(c, IMAGE, 3, 1, 1)

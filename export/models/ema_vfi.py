@@ -16,11 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from tweenrt.contract import Kind, Padding, Reuse, TimeInput
+from tweenrt.export.blocks.color import swap_red_and_blue
 from tweenrt.export.blocks.ema_backbone import Config, Head, MotionFormer, Side, Unet, resize, warp_levels
+from tweenrt.export.blocks.ifr import warp_both
 from tweenrt.export.network import Frames, GraphPart, Network, PairEncodedNetwork
 from tweenrt.export.registry import register
 from tweenrt.export.spec import ModelSpec, Published, Weights
-from tweenrt.plugins.backward_warp.reference import backward_warp
 
 SMALL = Config(width=16, depths=(2, 2))
 FULL = Config(width=32, depths=(4, 4))
@@ -46,23 +47,23 @@ class EmaLayers(nn.Module):
 
     def look(self, frame0: Tensor, frame1: Tensor) -> tuple[Side, Side]:
         """Features of a pair of frames [N,3,H,W]."""
-        sides: tuple[Side, Side] = self.feature_bone(torch.cat((_swap(frame0), _swap(frame1))))
+        sides: tuple[Side, Side] = self.feature_bone(torch.cat((swap_red_and_blue(frame0), swap_red_and_blue(frame1))))
         return sides
 
     def draw(self, frame0: Tensor, frame1: Tensor, sides: tuple[Side, Side], times: Times) -> Tensor:
         """The new frame [N,3,H,W] from the frames, their features and the moment."""
-        frame0, frame1 = _swap(frame0), _swap(frame1)
+        frame0, frame1 = swap_red_and_blue(frame0), swap_red_and_blue(frame1)
         frames = torch.cat((frame0, frame1), dim=1)
         flows, mask = self.block[0](_weighted(sides, 1, times[0]), frames)
-        seen = torch.cat((frames, *_warp(frame0, frame1, flows), mask), dim=1)
+        seen = torch.cat((frames, *warp_both(frame0, frame1, flows), mask), dim=1)
         flows_step, mask_step = self.block[1](_weighted(sides, 0, times[1]), seen, flows)
         flows, mask = flows + flows_step, mask + mask_step
-        warped0, warped1 = _warp(frame0, frame1, flows)
+        warped0, warped1 = warp_both(frame0, frame1, flows)
         seen = torch.cat((frames, warped0, warped1, mask, flows), dim=1)
         residual = self.unet(seen, warp_levels(*sides, flows))
         weight = torch.sigmoid(mask)
         blended = warped0 * weight + warped1 * (1.0 - weight)
-        return _swap((blended + residual).clamp(0.0, 1.0))
+        return swap_red_and_blue((blended + residual).clamp(0.0, 1.0))
 
 
 class EmaMidpoint(EmaLayers, Network):
@@ -121,9 +122,9 @@ class EmaReference(EmaLayers, Network):
         Returns:
             [N,3,H,W], RGB 0..1.
         """
-        reference = _swap(frame_ref)
-        first = torch.cat((_swap(frame0), reference, t_ref), dim=1)
-        second = torch.cat((_swap(frame1), reference, 1.0 - t_ref), dim=1)
+        reference = swap_red_and_blue(frame_ref)
+        first = torch.cat((swap_red_and_blue(frame0), reference, t_ref), dim=1)
+        second = torch.cat((swap_red_and_blue(frame1), reference, 1.0 - t_ref), dim=1)
         sides = self.feature_bone(torch.cat((first, second)))
         return self.draw(frame0, frame1, sides, _levels(t))
 
@@ -138,15 +139,6 @@ class EmaReference(EmaLayers, Network):
 def drop_buffers(state: Mapping[str, object]) -> Mapping[str, object]:
     """Remove the attention masks that the authors' code leaves in checkpoints, sized for the training frames."""
     return {key: value for key, value in state.items() if not key.endswith(_LEFT_BEHIND)}
-
-
-def _swap(image: Tensor) -> Tensor:
-    """RGB to BGR, or back; the networks were trained on BGR."""
-    return torch.cat((image[:, 2:3], image[:, 1:2], image[:, 0:1]), dim=1)
-
-
-def _warp(frame0: Tensor, frame1: Tensor, flows: Tensor) -> tuple[Tensor, Tensor]:
-    return backward_warp(frame0, flows[:, :2]), backward_warp(frame1, flows[:, 2:])
 
 
 def _weighted(sides: tuple[Side, Side], level: int, t: Tensor | float) -> Tensor:

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from tweenrt.contract import Kind, Padding, TimeInput
 from tweenrt.export.blocks.color import swap_red_and_blue
+from tweenrt.export.blocks.ifr import warp_both
 from tweenrt.export.blocks.refine import Context, Unet
 from tweenrt.export.blocks.rife_v4 import FLOW, IMAGE, MASK, Block, Body, Topology
 from tweenrt.export.network import Frames, GraphPart, Network
 from tweenrt.export.registry import register
 from tweenrt.export.spec import ModelSpec, Published, Weights
-from tweenrt.plugins.backward_warp.reference import backward_warp
 
 _TOPOLOGY = Topology(widths=(240, 150, 90), scales=(4, 2, 1), body=Body.SKIP, predicted=FLOW + MASK, shuffled=False)
 _CONTEXT = 16
@@ -69,10 +69,10 @@ class Rife(nn.Module):
         motion = blocks[0](torch.cat(always, 1), _TOPOLOGY.scales[0])
         flow, mask = motion.flow, motion.mask
         for block, scale in zip(blocks[1:], _TOPOLOGY.scales[1:], strict=True):
-            warped = _warp(frame0, frame1, flow)
+            warped = warp_both(frame0, frame1, flow)
             update = block(torch.cat((*always, *warped, mask, flow * (1.0 / scale)), 1), scale)
             flow, mask = flow + update.flow, mask + update.mask
-        return flow, mask, *_warp(frame0, frame1, flow)
+        return flow, mask, *warp_both(frame0, frame1, flow)
 
 
 class MidpointRife(Rife, Network):
@@ -135,10 +135,6 @@ class ReferenceRife(Rife, Network):
         example = {"frame0": frames[0], "frame1": frames[1], "t": distances}
         example |= {"frame_ref": (frames[0] + frames[1]) * 0.5, "t_ref": distances * 0.5}
         return GraphPart(self, example, ("frame_t",))
-
-
-def _warp(frame0: Tensor, frame1: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
-    return backward_warp(frame0, flow[:, :2]), backward_warp(frame1, flow[:, 2:])
 
 
 def _example_map(frame: Tensor, t: Tensor) -> Tensor:

@@ -35,7 +35,6 @@ class Case:
         golden: file in tests/golden with outputs of the authors' code; None where there is no public code, or
             its licence keeps us from running it.
         large: H and W of the larger parity run.
-        unused: prefixes of manifest entries that inference does not need.
         twin: another network that differs from this one in name and weights only; it stands for both where graphs
             are checked.
         companions: manifests of the networks inside it whose weights come as files of their own.
@@ -46,7 +45,6 @@ class Case:
     manifest: str | None
     golden: str | None = None
     large: tuple[int, int] = (768, 1280)
-    unused: tuple[str, ...] = ()
     twin: str = ""
     companions: tuple[str, ...] = ()
     golden_max_abs: float = 2e-5  # the same FP32 sums in another order: a few hundred units in the last place of 1.0
