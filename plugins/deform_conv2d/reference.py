@@ -48,7 +48,8 @@ def _sample(planes: Tensor, offset: Tensor, tap: int) -> Tensor:
     height, width = planes.shape[2:]
     ys = torch.arange(height, dtype=torch.float32)[:, None] + (tap // 3 - 1)
     xs = torch.arange(width, dtype=torch.float32) + (tap % 3 - 1)
-    grid_y = (offset[:, 0] + ys) * (2.0 / max(height - 1, 1)) - 1.0
-    grid_x = (offset[:, 1] + xs) * (2.0 / max(width - 1, 1)) - 1.0
+    # Not by the corners' centres, which coincide along a side of one pixel: there, too, everything outside is zero.
+    grid_y = (2.0 * (offset[:, 0] + ys) + 1.0) / height - 1.0
+    grid_x = (2.0 * (offset[:, 1] + xs) + 1.0) / width - 1.0
     grid = torch.stack((grid_x, grid_y), dim=-1)
-    return F.grid_sample(planes, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
+    return F.grid_sample(planes, grid, mode="bilinear", padding_mode="zeros", align_corners=False)

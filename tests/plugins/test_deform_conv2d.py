@@ -45,6 +45,16 @@ def test_without_offsets_it_is_a_convolution() -> None:
     )
 
 
+@pytest.mark.parametrize("size", [(1, 9), (9, 1), (1, 1)], ids=str)
+def test_outside_of_a_side_of_one_pixel_lies_zero_too(size: tuple[int, int]) -> None:
+    inputs = case(2, 1.0)
+    for name in ("x", "offset", "mask"):
+        inputs[name] = np.ascontiguousarray(inputs[name][..., : size[0], : size[1]])
+    expected = deform_conv2d(*(torch.from_numpy(v) for v in inputs.values())).numpy()
+    got = run_op("DeformConv2d", inputs, {"offset_group": 2}, opset=19)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=MAX_ABS)
+
+
 def test_offsets_are_y_then_x_of_every_tap_of_every_group() -> None:
     """One tap of the second group moved by (2, -1) reads two rows down and one column left."""
     x = torch.arange(2 * 5 * 6, dtype=torch.float32).reshape(1, 2, 5, 6)
