@@ -6,7 +6,7 @@ TORCH  ?= torch==2.13.0
 BIN    := $(VENV)/bin
 SOURCES = tweenrt/*.py export runtime plugins calibration cli tests benchmarks
 
-.PHONY: help demo test test-all check lint types format clean
+.PHONY: help demo plugins test test-all check lint types format clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
@@ -14,28 +14,36 @@ $(BIN)/.ready: pyproject.toml
 	@echo "==> making the virtual environment $(VENV) (a minute or two; torch is the large part)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[export,video,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[export,video]'
+	@touch $@
+
+$(BIN)/.ready-to-develop: $(BIN)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
 demo: $(BIN)/.ready  ## weights, export, a doubled example clip, and its quality in numbers
 	$(BIN)/python examples/demo.py
 
-test: $(BIN)/.ready  ## the tests; no GPU and no trained weights needed
+plugins:  ## the CUDA kernels as a TensorRT plugin library (needs CMake and nvcc; ARCHITECTURES=87 for one)
+	cmake -S plugins -B build/plugins $(if $(ARCHITECTURES),-DCMAKE_CUDA_ARCHITECTURES=$(ARCHITECTURES))
+	cmake --build build/plugins --parallel
+
+test: $(BIN)/.ready-to-develop  ## the tests; no GPU and no trained weights needed
 	$(BIN)/python -m pytest
 
-test-all: $(BIN)/.ready  ## the tests, and every graph of every network (about an hour on two cores)
+test-all: $(BIN)/.ready-to-develop  ## the tests, and every graph of every network (about an hour on two cores)
 	$(BIN)/python -m pytest -m ""
 
-lint: $(BIN)/.ready  ## formatting and lint
+lint: $(BIN)/.ready-to-develop  ## formatting and lint
 	$(BIN)/ruff format --check $(SOURCES) examples
 	$(BIN)/ruff check $(SOURCES) examples
 
-types: $(BIN)/.ready  ## mypy, strict
+types: $(BIN)/.ready-to-develop  ## mypy, strict
 	$(BIN)/mypy
 
 check: lint types test  ## everything CI runs
 
-format: $(BIN)/.ready  ## rewrite the sources in the house's format
+format: $(BIN)/.ready-to-develop  ## rewrite the sources in the house's format
 	$(BIN)/ruff format $(SOURCES) examples
 	$(BIN)/ruff check --fix $(SOURCES) examples
 

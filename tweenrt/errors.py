@@ -4,6 +4,7 @@ TweenrtError                 exit 1: the work failed
 ├── UsageError               exit 2: the request or an input is wrong
 │   ├── CheckpointError      a weights file that does not fit the model
 │   ├── GraphError           an ONNX file that is damaged, not ours, or of the wrong kind
+│   ├── EngineError          an engine that is damaged, not ours, or built for something else
 │   ├── VideoError           a video or image sequence that cannot be read
 │   └── MissingExtraError    an optional package is needed; the message names the extra
 ├── OutputError              exit 1: the result could not be written
@@ -38,6 +39,10 @@ class CheckpointError(UsageError):
 
 class GraphError(UsageError):
     """An ONNX file that is damaged, does not carry our metadata, or is of the wrong kind."""
+
+
+class EngineError(UsageError):
+    """An engine file that is damaged, not ours, or built for another TensorRT or GPU."""
 
 
 class VideoError(UsageError):

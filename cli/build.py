@@ -1,0 +1,93 @@
+"""`tweenrt build`: a graph becomes a TensorRT engine."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tweenrt.cli.build_bar import BuildBar
+from tweenrt.cli.console import step
+from tweenrt.contract import parse_size
+from tweenrt.errors import OutputError, UsageError
+from tweenrt.runtime.builder import BuildOptions, SizeRange
+from tweenrt.runtime.tensorrt import Flavour
+
+_SIZES = "HEIGHTxWIDTH in pixels"
+
+
+def build(
+    graph: Annotated[Path, typer.Argument(help="An ONNX file of ours, or the folder of a split export.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The engine; a folder for a split export.")],
+    flavour: Annotated[Flavour, typer.Option(help="Which TensorRT.")] = Flavour.TENSORRT,
+    target: Annotated[
+        str, typer.Option(help="Build for these architectures without a GPU, such as sm86,sm89 (tensorrt-rtx).")
+    ] = "",
+    size: Annotated[
+        list[str] | None, typer.Option(help=f"{_SIZES}, of a graph with open sizes; several allowed.")
+    ] = None,
+    least: Annotated[str | None, typer.Option("--min", help=f"Smallest frame the engine takes, {_SIZES}.")] = None,
+    best: Annotated[str | None, typer.Option("--opt", help=f"Frame it is tuned for, {_SIZES}.")] = None,
+    most: Annotated[str | None, typer.Option("--max", help=f"Largest frame it takes, {_SIZES}.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Most moments drawn at once, where the graph leaves N open.")] = 1,
+    workspace: Annotated[
+        int | None, typer.Option(min=1, help="Memory for layers, in MiB; default: all there is.")
+    ] = None,
+    level: Annotated[int | None, typer.Option(min=0, max=5, help="0 builds quickest, 5 runs quickest.")] = None,
+    aux_streams: Annotated[
+        int | None, typer.Option(min=0, help="Streams for layers that can run side by side.")
+    ] = None,
+    portable: Annotated[bool, typer.Option("--portable", help="For every GPU since Ampere; somewhat slower.")] = False,
+    plugins: Annotated[bool, typer.Option(help="Our CUDA kernels, or the graph's portable bodies.")] = True,
+    device: Annotated[int, typer.Option(min=0, help="For which of this machine's GPUs.")] = 0,
+) -> None:
+    """Build an engine. The same request a second time is a copy from the cache."""
+    from tweenrt.runtime.engine_cache import engine_for
+
+    targets = tuple(name.strip() for name in target.split(",") if name.strip())
+    sizes = _sizes(size or [], (least, best, most), batch)
+    options = BuildOptions(flavour, sizes, targets, plugins, workspace, level, aux_streams, portable)
+    for source, destination in _files(graph, output):
+        step(f"building {source.name} with {flavour.value}")
+        with BuildBar() as bar:
+            engine = engine_for(source, options, bar.update, device)
+        _copy(engine, destination)
+        step(f"{destination}: {destination.stat().st_size / 2**20:.1f} MiB")
+
+
+def _sizes(fixed: list[str], span: tuple[str | None, str | None, str | None], batch: int) -> tuple[SizeRange, ...]:
+    given = [text for text in span if text is not None]
+    if given and (len(given) < len(span) or fixed):
+        raise UsageError("give either --size, or all three of --min, --opt and --max")
+    batches = (1, batch, batch)
+    try:
+        if given:
+            least, best, most = (parse_size(text) for text in given)
+            if not all(a <= b <= c for a, b, c in zip(least, best, most, strict=True)):
+                raise UsageError(f"expected --min ≤ --opt ≤ --max along both sides, got {', '.join(given)}")
+            return (SizeRange(least, best, most, batches),)
+        return tuple(SizeRange(s, s, s, batches) for s in map(parse_size, fixed))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _files(graph: Path, output: Path) -> list[tuple[Path, Path]]:
+    if not graph.is_dir():
+        return [(graph, output)]
+    found = sorted(graph.glob("*.onnx"))
+    if not found:
+        raise UsageError(f"{graph}: no graphs in this folder; make them with `tweenrt export MODEL --kind split`")
+    return [(path, output / path.with_suffix(".engine").name) for path in found]
+
+
+def _copy(engine: Path, destination: Path) -> None:
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = destination.with_name(f".{destination.name}.part")
+    try:
+        shutil.copyfile(engine, unfinished)
+        unfinished.replace(destination)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise OutputError(f"{destination}: cannot write the engine ({error.strerror})") from error

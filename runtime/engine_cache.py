@@ -1,0 +1,170 @@
+"""Engines that were built before: found by what they depend on, built once by one of several processes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tweenrt import cache
+from tweenrt.errors import EngineError
+from tweenrt.runtime.build_progress import Progress
+from tweenrt.runtime.builder import BuildOptions, Built, build_plan
+from tweenrt.runtime.engine_file import EngineInfo, pack, read_info, unpack
+from tweenrt.runtime.gpu import find_gpus
+from tweenrt.runtime.onnx_file import OnnxFile
+from tweenrt.runtime.tensorrt import TensorRT, open_tensorrt
+
+_KEY_LENGTH = 24
+_ENDING = ".engine"
+_TIMINGS = struct.Struct("<8s32s")
+_TIMINGS_MAGIC = b"TWEENRTT"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One engine in the cache; `info` is None where the file cannot be read, and `fault` says why."""
+
+    path: Path
+    bytes: int
+    modified: float
+    info: EngineInfo | None
+    fault: str = ""
+
+
+def folder() -> Path:
+    """Where engines are kept."""
+    return cache.root() / "engines"
+
+
+def engine_for(graph: Path, options: BuildOptions, progress: Progress | None = None, device: int = 0) -> Path:
+    """The engine of `graph`, built now unless one that fits is in the cache.
+
+    It fits if it was built from these very bytes, with these options, this TensorRT, this plugin library and for this
+    GPU. A damaged one is built again. Of several processes that want the same one, one builds it.
+
+    Args:
+        graph: an ONNX file of ours.
+        options: how to build it.
+        progress: told how far the work is; it may end the build.
+        device: for which of this machine's GPUs.
+
+    Raises:
+        As `build_plan`; OutputError where the cache cannot be written to.
+    """
+    trt = open_tensorrt(options.flavour)
+    file = OnnxFile.load(graph)
+    info = _describe(trt, file, options, device)
+    target = folder() / f"{info.graph['tweenrt.model']}-{_key(info)}{_ENDING}"
+
+    def make(path: Path) -> None:
+        timings = _timings_path(info)
+        built = build_plan(graph, options, progress, read_timings(timings))
+        write_timings(timings, built.timings)
+        path.write_bytes(pack(_complete(info, built), built.plan))
+
+    return cache.make_once(target, make, is_whole)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether `path` is an engine of ours whose every byte is as it was written."""
+    try:
+        unpack(path.read_bytes(), str(path))
+    except (OSError, EngineError):
+        return False
+    return True
+
+
+def entries() -> list[Entry]:
+    """Every engine in the cache, the youngest first."""
+    return sorted(_entries(), key=lambda entry: entry.modified, reverse=True)
+
+
+def prune(older_than_days: float | None, now: float) -> list[Entry]:
+    """Remove engines and say which.
+
+    Args:
+        older_than_days: only those not used for so long; None removes all.
+        now: seconds since the epoch.
+    """
+    gone = []
+    for entry in entries():
+        if older_than_days is None or entry.info is None or now - entry.modified > older_than_days * 86400:
+            entry.path.unlink(missing_ok=True)
+            gone.append(entry)
+    return gone
+
+
+def read_timings(path: Path) -> bytes:
+    """TensorRT's timing cache at `path`; empty where there is none or it is damaged."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return b""
+    if len(content) < _TIMINGS.size:
+        return b""
+    magic, digest = _TIMINGS.unpack_from(content)
+    timings = content[_TIMINGS.size :]
+    return timings if magic == _TIMINGS_MAGIC and hashlib.sha256(timings).digest() == digest else b""
+
+
+def write_timings(path: Path, timings: bytes) -> None:
+    """Keep a timing cache at `path`; the last of several writers wins, and no reader sees half of one."""
+    if not timings:
+        return
+
+    def make(made: Path) -> None:
+        made.write_bytes(_TIMINGS.pack(_TIMINGS_MAGIC, hashlib.sha256(timings).digest()) + timings)
+
+    cache.make_once(path, make, valid=lambda target: read_timings(target) == timings)
+
+
+def _entries() -> Iterator[Entry]:
+    for path in folder().glob(f"*{_ENDING}"):
+        stat = path.stat()
+        try:
+            yield Entry(path, stat.st_size, stat.st_mtime, read_info(path))
+        except EngineError as error:
+            yield Entry(path, stat.st_size, stat.st_mtime, None, str(error))
+
+
+def _describe(trt: TensorRT, graph: OnnxFile, options: BuildOptions, device: int) -> EngineInfo:
+    """All that decides what the engine will be, known before it is built."""
+    gpus = find_gpus().found
+    asked = asdict(options)
+    del asked["flavour"], asked["targets"], asked["portable"]
+    return EngineInfo(
+        graph=graph.info.to_metadata(),
+        graph_sha256=graph.sha256,
+        flavour=trt.flavour.value,
+        tensorrt=".".join(map(str, trt.version)),
+        device=str(gpus[device]) if gpus and not options.targets else "",
+        targets=options.targets,
+        portable=options.portable,
+        plugins_sha256=_plugins_sha256() if options.plugins else "",
+        options=json.loads(json.dumps(asked)),
+    )
+
+
+def _complete(info: EngineInfo, built: Built) -> EngineInfo:
+    return EngineInfo(**(asdict(info) | {"plugins": dict(built.plugin_nodes), "inputs": dict(built.inputs)}))
+
+
+def _plugins_sha256() -> str:
+    from tweenrt.plugins.library import library_path
+
+    return hashlib.sha256(library_path().read_bytes()).hexdigest()
+
+
+def _key(info: EngineInfo) -> str:
+    return hashlib.sha256(json.dumps(asdict(info), sort_keys=True).encode()).hexdigest()[:_KEY_LENGTH]
+
+
+def _timings_path(info: EngineInfo) -> Path:
+    where: dict[str, Any] = {"flavour": info.flavour, "tensorrt": info.tensorrt, "device": info.device}
+    named = json.dumps(where | {"targets": info.targets}, sort_keys=True)
+    return cache.root() / "timings" / f"{hashlib.sha256(named.encode()).hexdigest()[:_KEY_LENGTH]}.cache"
