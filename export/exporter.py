@@ -26,7 +26,9 @@ from tweenrt.export.network import GraphPart
 from tweenrt.export.options import ExportOptions, MaskedConv
 from tweenrt.export.passes.attach_bodies import attach_bodies
 from tweenrt.export.passes.expose_settings import expose_settings
+from tweenrt.export.passes.fuse_warps import fuse_warps
 from tweenrt.export.passes.name_axes import name_axes
+from tweenrt.export.passes.name_modules import name_modules
 from tweenrt.export.passes.slice_split import without_slice_split
 from tweenrt.export.spec import ModelSpec
 from tweenrt.export.uint8 import uint8_part
@@ -104,7 +106,7 @@ def trace(
     axes: Axes,
     masked_conv: MaskedConv = MaskedConv.DENSE,
 ) -> onnx.ModelProto:
-    """The ONNX model of `part`, traced with its example, with named axes and bodies attached.
+    """The ONNX model of `part`, traced with its example, with warps fused, axes named and bodies attached.
 
     Args:
         loaded: the network, for its opset.
@@ -126,9 +128,10 @@ def trace(
         )
     if program is None:
         raise AssertionError("torch.onnx.export with dynamo=True always returns a program")
+    fuse_warps(program.model)
     named = part.example | dict(zip(part.outputs, outputs, strict=True))
     names = {name: axes.names(tensor) for name, tensor in named.items()}
-    model = expose_settings(program.model_proto, part.settings)
+    model = expose_settings(name_modules(program.model_proto), part.settings)
     chosen = {"MaskedConv2d": sparse(loaded.spec.opset)} if masked_conv is MaskedConv.GATHER else {}
     return name_axes(attach_bodies(model, chosen), names)
 

@@ -42,8 +42,10 @@ OPS: dict[str, CustomOp] = {
         CustomOp("CorrelationLookup", "correlation_lookup"),
         CustomOp("DeformConv2d", "deform_conv2d"),
         CustomOp("ForwardSplat", "forward_splat"),
+        CustomOp("MaskTiles", "mask_tiles"),
         CustomOp("MaskedConv2d", "masked_conv2d"),
         CustomOp("WarpBlend", "warp_blend"),
+        CustomOp("WarpConcat", "warp_concat"),
         CustomOp("WindowAttention", "window_attention"),
     )
 }

@@ -27,12 +27,16 @@ def attach_bodies(model: ModelProto, chosen: Mapping[str, FunctionProto] | None 
     Args:
         model: as exported.
         chosen: op → the body to use instead of the one that suits it best everywhere.
+
+    Raises:
+        ValueError: two nodes of one op need bodies that compute something else.
     """
     chosen = chosen or {}
     opset = next(o.version for o in model.opset_import if o.domain == "")
     present = {f.name for f in model.functions}
     for op, calls in _calls(model, opset).items():
         if op not in present:
+            _check_one_body_serves_all(op, calls, opset)
             largest = max(calls, key=_Call.pixels)
             model.functions.append(chosen.get(op) or OPS[op].body(opset, largest.node, largest.shapes))
     if model.functions and not any(o.domain == OP_DOMAIN for o in model.opset_import):
@@ -58,9 +62,10 @@ class _Call:
     shapes: Shapes
 
     def pixels(self) -> float:
-        """H·W of the largest input, infinite where a size is open."""
-        sizes = [self.shapes.get(name, (None, None, None))[2:] for name in self.node.input if name]
-        return max(math.prod(math.inf if side is None else side for side in size) for size in sizes)
+        """H·W of the largest input whose shape is known, infinite where a size is open or no shape is known."""
+        sizes = [self.shapes[name][2:] for name in self.node.input if name in self.shapes]
+        areas = (math.prod(math.inf if side is None else side for side in size) for size in sizes)
+        return max(areas, default=math.inf)
 
     def inside(self, opset: int) -> list[_Call]:
         """The calls that this one's body makes."""
@@ -80,3 +85,10 @@ def _calls(model: ModelProto, opset: int) -> dict[str, list[_Call]]:
         calls[call.node.op_type].append(call)
         pending += call.inside(opset)
     return calls
+
+
+def _check_one_body_serves_all(op: str, calls: list[_Call], opset: int) -> None:
+    """Bodies may differ where shapes do, for speed; with the shapes hidden they must be the same."""
+    bodies = {OPS[op].body(opset, call.node, {}).SerializeToString() for call in calls}
+    if len(bodies) > 1:
+        raise ValueError(f"a model holds one body of {op}, but its nodes have attributes that need {len(bodies)}")

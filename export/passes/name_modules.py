@@ -9,6 +9,7 @@ from onnx import ModelProto, NodeProto
 from tweenrt.contract import OP_DOMAIN
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
+_NO_MODULE = "_empty_nn_module_stack"  # what the exporter notes for sizes it has worked out itself
 _ROOT = "network"  # our wrappers hold the network under this name
 
 
@@ -42,7 +43,7 @@ def _name(node: NodeProto) -> str:
     if noted is None:
         return own or node.name or node.op_type
     *modules, operation = ast.literal_eval(noted)
-    module = next((m for m in reversed(modules) if m), "")
+    module = next((m for m in reversed(modules) if m and not m.startswith(_NO_MODULE)), "")
     module = "" if module == _ROOT else module.removeprefix(f"{_ROOT}.")
     return f"{module}/{own or operation}" if module else own or str(operation)
 

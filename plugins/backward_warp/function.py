@@ -82,16 +82,17 @@ _SAMPLE = 'GridSample <mode = "bilinear", padding_mode = "zeros", align_corners 
 
 def body(opset: int, node: NodeProto, shapes: dict[str, Shape]) -> FunctionProto:
     """The body that suits `node`; see `tweenrt.plugins.ops.CustomOp.body`."""
-    strips = strips_for(shapes.get(node.input[1], ()))
+    image, flow = node.input
+    strips = strips_for(shapes.get(flow) or shapes.get(image, ()))  # inside another body, one of them may be computed
     return parser.parse_function(
         f'<domain: "tweenrt", opset_import: ["": {opset}]>\n'
         f'BackwardWarp <padding: string = "border"> (x, flow) => (y) {{ {_GRID} {_sampling(strips)} }}'
     )
 
 
-def strips_for(flow: Shape) -> int:
-    """How many strips of rows a body samples one after the other, for a flow of shape [N,2,H,W] or of unknown rank."""
-    height, width = flow[2:4] if len(flow) == 4 else (None, None)
+def strips_for(shape: Shape) -> int:
+    """How many strips of rows a body samples one after the other, for a shape [N,C,H,W] or one of unknown rank."""
+    height, width = shape[2:4] if len(shape) == 4 else (None, None)
     if height is None or width is None:
         return STRIPS_OF_OPEN_SIZE
     return min(-(-height * width // PIXELS_PER_STRIP), MOST_STRIPS, height)
