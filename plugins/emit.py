@@ -21,6 +21,7 @@ def emit(
     *,
     like: Tensor,
     shape: Sequence[int | torch.SymInt] | None = None,
+    dtype: torch.dtype | None = None,
     attributes: Mapping[str, int | float | str | bool] | None = None,
 ) -> Tensor:
     """Put the node ``tweenrt::<op>`` into the graph and return its output.
@@ -28,15 +29,16 @@ def emit(
     Args:
         op: name of the custom op.
         inputs: the node's inputs.
-        like: the output has this tensor's dtype and, unless `shape` is given, its shape.
+        like: the output has this tensor's dtype and shape, unless they are given.
         shape: shape of the output.
+        dtype: dtype of the output.
         attributes: attributes of the node.
     """
     return torch.onnx.ops.symbolic(
         f"{OP_DOMAIN}::{op}",
         tuple(inputs),
         attrs=dict(attributes or {}),
-        dtype=like.dtype,
+        dtype=like.dtype if dtype is None else dtype,
         shape=tuple(like.shape if shape is None else shape),
         version=OP_VERSION,
     )

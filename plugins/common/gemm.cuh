@@ -8,10 +8,9 @@
 
 namespace tweenrt {
 
-constexpr int kTaps = 9;         // of a 3x3 kernel, row by row
-constexpr int kTileSide = 8;     // a compact tile: taps of neighbouring pixels share cache lines
-constexpr int kTilePixels = 64;  // rows of the product for one tile, row by row
-constexpr int kDepth = 32;       // of the inner dimension, what one step multiplies
+constexpr int kTaps = 9;                            // of a 3x3 kernel, row by row
+constexpr int kTilePixels = kTileSide * kTileSide;  // rows of the product for one tile, row by row
+constexpr int kDepth = 32;                          // of the inner dimension, what one step multiplies
 constexpr int kDepthChunks = kDepth / 8;
 
 // Where 16-byte chunk `chunk` of `row` lies in a matrix with kChunks chunks a row. Eight consecutive rows put the same

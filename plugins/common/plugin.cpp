@@ -21,7 +21,13 @@ using nvinfer1::PluginFieldType;
 using nvinfer1::PluginTensorDesc;
 using nvinfer1::TensorFormat;
 
-DataType type_of(Format format) { return format == Format::kFloat ? DataType::kFLOAT : DataType::kHALF; }
+DataType type_of(Format format) {
+    switch (format) {
+        case Format::kFloat: return DataType::kFLOAT;
+        case Format::kInt32: return DataType::kINT32;
+        default: return DataType::kHALF;
+    }
+}
 
 TensorFormat layout_of(Format format) {
     return format == Format::kHalfHwc8 ? TensorFormat::kHWC8 : TensorFormat::kLINEAR;
@@ -51,9 +57,13 @@ std::string text_of(Dims const& dims) {
     return out + "]";
 }
 
-std::string text_of(char const* shape) {
+std::string text_of(Tensor const& tensor) {
     std::string out = "[";
-    for (char const* letter = shape; *letter; ++letter) (out += out.size() > 1 ? "," : "") += *letter;
+    for (size_t axis = 0; tensor.shape[axis]; ++axis) {
+        std::string const letter(1, tensor.shape[axis]);
+        out += axis == 0 ? "" : ",";
+        out += tensor.counts_tiles(axis) ? "ceil(" + letter + "/" + std::to_string(tensor.tile) + ")" : letter;
+    }
     return out + "]";
 }
 
@@ -70,7 +80,7 @@ Dims dims_of(DimsExprs const& dims) {
 std::string bind(Tensor const& tensor, Dims const& dims, Letters& letters) {
     if (!tensor.shape) return {};
     auto const wrong = [&] {
-        return std::string(tensor.name) + " must be " + text_of(tensor.shape) + ", got " + text_of(dims);
+        return std::string(tensor.name) + " must be " + text_of(tensor) + ", got " + text_of(dims);
     };
     if (dims.size() != std::strlen(tensor.shape)) return wrong();
     for (size_t axis = 0; axis < dims.size(); ++axis) {
@@ -81,9 +91,10 @@ std::string bind(Tensor const& tensor, Dims const& dims, Letters& letters) {
             continue;
         }
         auto& known = letters.size[static_cast<unsigned char>(letter)];
-        if (known != kUnknown && known != dims[axis])
+        bool const tiled = tensor.counts_tiles(axis);
+        if (known != kUnknown && dims[axis] != (tiled ? ceil_div(static_cast<int>(known), tensor.tile) : known))
             return wrong() + " where the inputs before it say " + letter + " = " + std::to_string(known);
-        known = dims[axis];
+        if (!tiled) known = dims[axis];
     }
     return {};
 }
@@ -172,7 +183,7 @@ class Plugin final : public nvinfer1::IPluginV3,
         for (auto const& output : op_.outputs) {
             out->nbDims = static_cast<int32_t>(std::strlen(output.shape));
             for (int32_t axis = 0; axis < out->nbDims; ++axis)
-                out->d[axis] = expression(output.shape[axis], in, letters, expressions);
+                out->d[axis] = expression(output, axis, in, letters, expressions);
             ++out;
         }
         return 0;
@@ -265,6 +276,14 @@ class Plugin final : public nvinfer1::IPluginV3,
         return op_.check(attributes_.data(), letters, shapes);
     }
 
+    nvinfer1::IDimensionExpr const* expression(Tensor const& output, int axis, DimsExprs const* in,
+                                               Letters const& letters, IExprBuilder& expressions) const {
+        auto const* const size = expression(output.shape[axis], in, letters, expressions);
+        if (!output.counts_tiles(axis)) return size;
+        return expressions.operation(nvinfer1::DimensionOperation::kCEIL_DIV, *size,
+                                     *expressions.constant(output.tile));
+    }
+
     nvinfer1::IDimensionExpr const* expression(char letter, DimsExprs const* in, Letters const& letters,
                                                IExprBuilder& expressions) const {
         if (letter == '*') return expressions.constant(op_.channels(attributes_.data(), letters));
@@ -328,6 +347,8 @@ class Creator final : public nvinfer1::IPluginCreatorV3One {
 };
 
 }  // namespace
+
+bool Tensor::counts_tiles(size_t axis) const { return tile > 1 && axis + 2 >= std::strlen(shape); }
 
 bool Letters::known(char const* letters) const {
     for (; *letters; ++letters)

@@ -34,6 +34,10 @@ struct Tensor {
     // One character an axis: a digit is that size; a letter is any size, equal wherever the letter stands; '*' is
     // computed by the op's channels(). nullptr: any shape, the op's check() looks at it.
     char const* shape;
+    // Side of the tiles that the last two axes count: as many as cover the sizes that their letters have in an input
+    // before it.
+    int tile = 1;
+    bool counts_tiles(size_t axis) const;
 };
 
 // One attribute, kept as an int: a number, or the place of a word in `words`.

@@ -46,8 +46,8 @@ def deform_conv2d(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias:
 def _sample(planes: Tensor, offset: Tensor, tap: int) -> Tensor:
     """`planes` [B,C,H,W] at the position of one tap moved by `offset` [B,2,H,W] (y, x)."""
     height, width = planes.shape[2:]
-    ys = torch.arange(height, dtype=torch.float32)[:, None] + (tap // 3 - 1)
-    xs = torch.arange(width, dtype=torch.float32) + (tap % 3 - 1)
+    ys = torch.arange(height, device=offset.device, dtype=torch.float32)[:, None] + (tap // 3 - 1)
+    xs = torch.arange(width, device=offset.device, dtype=torch.float32) + (tap % 3 - 1)
     # Not by the corners' centres, which coincide along a side of one pixel: there, too, everything outside is zero.
     grid_y = (2.0 * (offset[:, 0] + ys) + 1.0) / height - 1.0
     grid_x = (2.0 * (offset[:, 1] + xs) + 1.0) / width - 1.0

@@ -1,4 +1,4 @@
-"""The portable bodies of ``MaskedConv2d`` in standard ONNX operators."""
+"""The portable bodies of ``MaskedConv2d`` in standard ONNX operators. They look at the mask, not at its tiles."""
 
 from __future__ import annotations
 
@@ -111,5 +111,5 @@ def sparse(opset: int, break_even: float = BREAK_EVEN) -> FunctionProto:
 def _function(opset: int, text: str) -> FunctionProto:
     return parser.parse_function(
         f'<domain: "tweenrt", opset_import: ["": {opset}]>\n'
-        f"MaskedConv2d (x, mask, weight, bias, slope) => (y) {{ {text} }}"
+        f"MaskedConv2d (x, mask, weight, bias, slope, tiles) => (y) {{ {text} }}"
     )

@@ -1,77 +1,9 @@
 #include "../common/gemm.cuh"
+#include "../mask_tiles/tiles.cuh"
 #include "kernel.cuh"
 
 namespace tweenrt {
 namespace {
-
-// ---- the list of tiles
-
-constexpr int kPatternThreads = 256;
-constexpr int kOrderThreads = 1024;
-
-// How the tiles of all images are numbered: image by image, row by row.
-struct Grid {
-    int n, h, w;
-
-    __host__ __device__ int across() const { return ceil_div(w, kTileSide); }
-    __host__ __device__ int of_image() const { return across() * ceil_div(h, kTileSide); }
-    __host__ __device__ int tiles() const { return n * of_image(); }
-};
-
-// Where a tile lies; every pixel of a tile beyond the last is outside.
-struct Tile {
-    int image, row, column;
-
-    __device__ Tile(Grid grid, int tile)
-        : image(tile / grid.of_image()),
-          row(tile % grid.of_image() / grid.across() * kTileSide),
-          column(tile % grid.across() * kTileSide) {}
-};
-
-// The set pixels of one tile, row by row.
-__device__ inline bool is_set(uint2 pattern, int pixel) {
-    return ((pixel < 32 ? pattern.x : pattern.y) >> (pixel % 32) & 1) != 0;
-}
-
-// One warp looks at one tile.
-template <class T>
-__global__ void __launch_bounds__(kPatternThreads)
-    masked_tiles_find(Grid grid, T const* __restrict__ mask, uint2* __restrict__ patterns) {
-    int const index = (blockIdx.x * kPatternThreads + threadIdx.x) / 32, lane = threadIdx.x % 32;
-    if (index >= grid.tiles()) return;
-    Tile const tile(grid, index);
-    mask += static_cast<size_t>(tile.image) * grid.h * grid.w;
-    int const column = tile.column + lane % kTileSide, row = tile.row + lane / kTileSide;
-    auto const set = [&](int y) {
-        return y < grid.h && column < grid.w && to_float(mask[static_cast<size_t>(y) * grid.w + column]) != 0.0f;
-    };
-    unsigned const upper = __ballot_sync(0xffffffffu, set(row));
-    unsigned const lower = __ballot_sync(0xffffffffu, set(row + kTileSide / 2));
-    if (lane == 0) patterns[index] = make_uint2(upper, lower);
-}
-
-// One block: tiles with a set pixel come first, in their order; the others fill the list from its end.
-__global__ void __launch_bounds__(kOrderThreads)
-    masked_tiles_order(int tiles, uint2 const* __restrict__ patterns, int* __restrict__ order) {
-    TWEENRT_SHARED(int, totals);
-    int const warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    int listed = 0;
-    for (int first = 0; first < tiles; first += kOrderThreads) {
-        int const tile = first + threadIdx.x;
-        uint2 const pattern = tile < tiles ? patterns[tile] : make_uint2(0, 0);
-        bool const wanted = (pattern.x | pattern.y) != 0;
-        unsigned const vote = __ballot_sync(0xffffffffu, wanted);
-        if (lane == 0) totals[warp] = __popc(vote);
-        __syncthreads();
-        int before = listed + __popc(vote & ((1u << lane) - 1));
-        for (int i = 0; i < kOrderThreads / 32; ++i) {
-            before += i < warp ? totals[i] : 0;
-            listed += totals[i];
-        }
-        if (tile < tiles) order[wanted ? before : tiles - 1 - (tile - before)] = tile;
-        __syncthreads();
-    }
-}
 
 // ---- FP16 NHWC: tensor cores
 
@@ -124,7 +56,7 @@ struct Halo {
 };
 
 // Which pixel of x lies at each place of the halos of two tiles.
-__device__ inline void find_sources(Grid grid, Tile first, Tile second, int* sources) {
+__device__ inline void find_sources(TileGrid grid, Tile first, Tile second, int* sources) {
     for (int place = threadIdx.x; place < kTiles * kHalo; place += kThreads) {
         Tile const& tile = place < kHalo ? first : second;
         int const row = tile.row - 1 + place % kHalo / kHaloSide, column = tile.column - 1 + place % kHaloSide;
@@ -167,7 +99,7 @@ __device__ inline void multiply(WarpProduct<kOutputs>& product, Halo const& halo
 }
 
 // Writes the block's outputs of both tiles: staged values where a pixel is set, else zero.
-__device__ inline void store(Grid grid, Tile first, Tile second, uint2 first_set, uint2 second_set, int first_chunk,
+__device__ inline void store(TileGrid grid, Tile first, Tile second, uint2 first_set, uint2 second_set, int first_chunk,
                              int row_chunks, uint4 const* staged, uint4* __restrict__ y) {
 #pragma unroll 2
     for (int i = 0; i < kPixels * kChunks / kThreads; ++i) {
@@ -185,14 +117,13 @@ __device__ inline void store(Grid grid, Tile first, Tile second, uint2 first_set
 
 // One block takes two tiles of the list and 64 outputs.
 __global__ void __launch_bounds__(kThreads, 4)
-    masked_conv2d_hwc8(Grid grid, Packing packing, uint4 const* __restrict__ x, uint2 const* __restrict__ patterns,
-                       int const* __restrict__ order, uint4 const* __restrict__ packed, float2 const* __restrict__ ends,
-                       uint4* __restrict__ y) {
+    masked_conv2d_hwc8(TileGrid grid, Packing packing, uint4 const* __restrict__ x, TileList list,
+                       uint4 const* __restrict__ packed, float2 const* __restrict__ ends, uint4* __restrict__ y) {
     TWEENRT_SHARED(uint4, shared);
     int const blocks = packing.columns / kOutputs, tiles = grid.tiles();
     int const entry = blockIdx.x / blocks * kTiles, first_chunk = blockIdx.x % blocks * kChunks;
-    int const index = order[entry], next = entry + 1 < tiles ? order[entry + 1] : tiles;
-    uint2 const set = patterns[index], next_set = next < tiles ? patterns[next] : make_uint2(0, 0);
+    int const index = list.at(entry), next = entry + 1 < tiles ? list.at(entry + 1) : tiles;
+    uint2 const set = list.pixels(index), next_set = next < tiles ? list.pixels(next) : make_uint2(0, 0);
     Tile const tile(grid, index), next_tile(grid, next);
     if ((set.x | set.y | next_set.x | next_set.y) != 0) {
         uint4* const halos = shared + kStages * kStage;
@@ -217,12 +148,11 @@ __global__ void __launch_bounds__(kThreads, 4)
 
 template <class T>
 __global__ void __launch_bounds__(plain::kThreads, plain::kBlocks)
-    masked_conv2d_planes(Grid grid, int channels, int outputs, T const* __restrict__ x,
-                         uint2 const* __restrict__ patterns, int const* __restrict__ order,
+    masked_conv2d_planes(TileGrid grid, int channels, int outputs, T const* __restrict__ x, TileList list,
                          T const* __restrict__ weight, T const* __restrict__ bias, T const* __restrict__ slope,
                          T* __restrict__ y) {
-    int const index = order[blockIdx.x], first_output = blockIdx.y * plain::kOutputs;
-    uint2 const set = patterns[index];
+    int const index = list.at(blockIdx.x), first_output = blockIdx.y * plain::kOutputs;
+    uint2 const set = list.pixels(index);
     Tile const tile(grid, index);
     int const pixels = grid.h * grid.w;
     x += static_cast<size_t>(tile.image) * channels * pixels;
@@ -246,52 +176,34 @@ __global__ void __launch_bounds__(plain::kThreads, plain::kBlocks)
 }
 
 template <class T>
-cudaError_t convolve(Grid grid, int channels, int outputs, void const* x, uint2 const* patterns, int const* order,
-                     void const* weight, void const* bias, void const* slope, void* y, cudaStream_t stream) {
+cudaError_t convolve(TileGrid grid, int channels, int outputs, void const* x, TileList list, void const* weight,
+                     void const* bias, void const* slope, void* y, cudaStream_t stream) {
     dim3 const blocks(grid.tiles(), ceil_div(outputs, plain::kOutputs));
     return launch(masked_conv2d_planes<T>, blocks, dim3(plain::kThreads), plain::kShared, stream, grid, channels,
-                  outputs, static_cast<T const*>(x), patterns, order, static_cast<T const*>(weight),
-                  static_cast<T const*>(bias), static_cast<T const*>(slope), static_cast<T*>(y));
+                  outputs, static_cast<T const*>(x), list, static_cast<T const*>(weight), static_cast<T const*>(bias),
+                  static_cast<T const*>(slope), static_cast<T*>(y));
 }
 
 }  // namespace
-
-size_t masked_tiles_bytes(int n, int h, int w) { return Grid{n, h, w}.tiles() * (sizeof(uint2) + sizeof(int)); }
-
-cudaError_t masked_tiles(Format mask_format, int n, int h, int w, void const* mask, void* tiles, cudaStream_t stream) {
-    Grid const grid{n, h, w};
-    auto* const patterns = static_cast<uint2*>(tiles);
-    auto* const order = reinterpret_cast<int*>(patterns + grid.tiles());
-    dim3 const blocks(ceil_div(grid.tiles(), kPatternThreads / 32));
-    cudaError_t const error = mask_format == Format::kHalf
-                                  ? launch(masked_tiles_find<__half>, blocks, dim3(kPatternThreads), 0, stream, grid,
-                                           static_cast<__half const*>(mask), patterns)
-                                  : launch(masked_tiles_find<float>, blocks, dim3(kPatternThreads), 0, stream, grid,
-                                           static_cast<float const*>(mask), patterns);
-    if (error != cudaSuccess) return error;
-    return launch(masked_tiles_order, dim3(1), dim3(kOrderThreads), kOrderThreads / 32 * sizeof(int), stream,
-                  grid.tiles(), patterns, order);
-}
 
 size_t masked_conv2d_workspace(Format format, Size size, int outputs) {
     return format == Format::kHalfHwc8 ? packing_of(size.c, outputs).bytes() : 0;
 }
 
-cudaError_t masked_conv2d(Format format, Size size, int outputs, void const* x, void const* tiles, void const* weight,
+cudaError_t masked_conv2d(Format format, Size size, int outputs, void const* x, int const* tiles, void const* weight,
                           void const* bias, void const* slope, void* y, void* workspace, cudaStream_t stream) {
-    Grid const grid{size.n, size.h, size.w};
-    auto const* const patterns = static_cast<uint2 const*>(tiles);
-    auto const* const order = reinterpret_cast<int const*>(patterns + grid.tiles());
+    TileGrid const grid{size.n, size.h, size.w};
+    TileList const list{tiles, grid.tiles()};
     if (format == Format::kHalf)
-        return convolve<__half>(grid, size.c, outputs, x, patterns, order, weight, bias, slope, y, stream);
+        return convolve<__half>(grid, size.c, outputs, x, list, weight, bias, slope, y, stream);
     if (format == Format::kFloat)
-        return convolve<float>(grid, size.c, outputs, x, patterns, order, weight, bias, slope, y, stream);
+        return convolve<float>(grid, size.c, outputs, x, list, weight, bias, slope, y, stream);
     Packing const packing = packing_of(size.c, outputs);
     cudaError_t const error = pack(packing, weight, bias, slope, workspace, stream);
     if (error != cudaSuccess) return error;
     dim3 const blocks(ceil_div(grid.tiles(), kTiles) * (packing.columns / kOutputs));
     return launch(masked_conv2d_hwc8, blocks, dim3(kThreads), kShared, stream, grid, packing,
-                  static_cast<uint4 const*>(x), patterns, order, static_cast<uint4 const*>(packing.weights(workspace)),
+                  static_cast<uint4 const*>(x), list, static_cast<uint4 const*>(packing.weights(workspace)),
                   packing.ends(workspace), static_cast<uint4*>(y));
 }
 

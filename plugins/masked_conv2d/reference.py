@@ -8,7 +8,7 @@ from torch import Tensor
 from tweenrt.plugins.emit import emit, exporting
 
 
-def masked_conv2d(x: Tensor, mask: Tensor, weight: Tensor, bias: Tensor, slope: Tensor) -> Tensor:
+def masked_conv2d(x: Tensor, mask: Tensor, weight: Tensor, bias: Tensor, slope: Tensor, tiles: Tensor) -> Tensor:
     """Convolve, add the bias, apply a leaky slope per channel; zero wherever the mask is not set.
 
     Args:
@@ -17,6 +17,7 @@ def masked_conv2d(x: Tensor, mask: Tensor, weight: Tensor, bias: Tensor, slope: 
         weight: [D,C,3,3]; the border is padded with one row and column of zeros.
         bias: [D].
         slope: what negative values are multiplied with, [D] (a PReLU; 1 keeps them).
+        tiles: `mask_tiles(mask)`, made once for all layers with this mask; only the CUDA kernel reads it.
 
     Returns:
         [N,D,H,W], exactly zero at every pixel that the mask leaves out.
@@ -25,5 +26,5 @@ def masked_conv2d(x: Tensor, mask: Tensor, weight: Tensor, bias: Tensor, slope: 
     """
     if exporting():
         shape = (x.shape[0], weight.shape[0], *x.shape[2:])
-        return emit("MaskedConv2d", (x, mask, weight, bias, slope), like=x, shape=shape)
+        return emit("MaskedConv2d", (x, mask, weight, bias, slope, tiles), like=x, shape=shape)
     return F.prelu(F.conv2d(x, weight, bias, padding=1), slope) * mask

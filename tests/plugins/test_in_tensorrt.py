@@ -37,8 +37,12 @@ OPS = {
         "{t}[N,24,H,W] y",
         "<offset_group = 2>",
     ),
+    "MaskTiles": ("{t}[N,1,H,W] mask", "int32[3,N,H_8,W_8] tiles", ""),
     "MaskedConv2d": (
-        "{t}[N,16,H,W] x, {t}[N,1,H,W] mask, {t}[24,16,3,3] weight, {t}[24] bias, {t}[24] slope",
+        (
+            "{t}[N,16,H,W] x, {t}[N,1,H,W] mask, {t}[24,16,3,3] weight, {t}[24] bias, {t}[24] slope, "
+            "int32[3,N,H_8,W_8] tiles"
+        ),
         "{t}[N,24,H,W] y",
         "",
     ),
@@ -59,7 +63,7 @@ def one_op(op: str, kind: str, sizes: dict[str, str]) -> str:
     return f"g ({inputs}) => ({outputs}) {{ {made} = tweenrt.{op} {attributes} ({given})\n{ends} }}"
 
 
-STATIC = {"H_2": "16", "W_2": "24", "N": "2", "H": "32", "W": "48"}
+STATIC = {"H_2": "16", "W_2": "24", "H_8": "4", "W_8": "6", "N": "2", "H": "32", "W": "48"}
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +97,20 @@ def test_every_op_builds_with_open_sizes(op: str, kind: str, tmp_path: Path) -> 
     assert sum("custom_layer" in line for line in built.layers) == 1
 
 
+@pytest.mark.parametrize("open_sizes", [False, True])
+def test_layers_share_a_list_of_tiles_that_the_image_does_not_fill(open_sizes: bool, tmp_path: Path) -> None:
+    text = (
+        "g (float[N,8,H,W] x, float[N,1,H,W] mask, float[8,8,3,3] weight, float[8] bias, float[8] slope) => "
+        "(float[N,8,H,W] y) {\n tiles = tweenrt.MaskTiles (mask)\n"
+        " once = tweenrt.MaskedConv2d (x, mask, weight, bias, slope, tiles)\n"
+        " twice = tweenrt.MaskedConv2d (once, mask, weight, bias, slope, tiles)\n y = Neg (twice) }"
+    )
+    if not open_sizes:
+        text = text.replace("[N,", "[2,").replace(",H,W]", ",33,41]")
+    sizes = (SizeRange((13, 17), (33, 41), (64, 97), (1, 1, 2)),) if open_sizes else ()
+    assert build(tmp_path, text, sizes).plugin_nodes == {"MaskTiles": 1, "MaskedConv2d": 2}
+
+
 BROKEN = [
     ("BackwardWarp", ("float[2,12", "int32[2,12"), r"BackwardWarp: got x int32, flow float32; it takes \(float16"),
     ("BackwardWarp", ("float[2,2,", "float[2,3,"), r"BackwardWarp: flow must be \[N,2,H,W\], got \[2,3,32,48\]"),
@@ -105,6 +123,12 @@ BROKEN = [
     ("WarpConcat", ("= 1>", "= 2>"), r"feature_first must lie in 0\.\.1, got 2"),
     ("WarpBlend", ("float[2,1,32,48] mask", "float[2,2,32,48] mask"), "WarpBlend: mask must be"),
     ("DeformConv2d", ("offset_group = 2", "offset_group = 3"), "DeformConv2d: "),
+    (
+        "MaskedConv2d",
+        ("int32[3,2,4,6] tiles", "int32[3,2,4,5] tiles"),
+        r"tiles must be \[3,N,ceil\(H/8\),ceil\(W/8\)\], got \[3,2,4,5\] .* W = 48",
+    ),
+    ("MaskTiles", ("float[2,1,32,48] mask", "float[2,2,32,48] mask"), r"mask must be \[N,1,H,W\], got \[2,2,32,48\]"),
     ("MaskedConv2d", ("float[24] slope", "float[23] slope"), r"slope must be \[D\], got \[23\].* D = 24"),
     ("CorrelationLookup", ("radius = 4", "radius = 40"), r"radius must lie in 0\.\.8, got 40"),
     ("CorrelationLookup", ("<radius = 4>", ""), "the attribute radius is missing"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -12,22 +14,24 @@ from numpy.typing import NDArray
 from onnx import FunctionProto
 from support.op_models import op_model
 
+from tweenrt.plugins.mask_tiles.reference import mask_tiles
 from tweenrt.plugins.masked_conv2d.function import dense, sparse
 from tweenrt.plugins.masked_conv2d.reference import masked_conv2d
 
-Array = NDArray[np.float32]
+Array = NDArray[Any]
 MAX_ABS = 1e-5  # sums of 9·12 products of order 1 in another order
 
 
 def case(density: float) -> dict[str, Array]:
     rng = np.random.default_rng(5)
-    return {
+    inputs = {
         "x": rng.standard_normal((2, 12, 13, 17)).astype(np.float32),
         "mask": (rng.random((2, 1, 13, 17)) < density).astype(np.float32),
         "weight": (rng.standard_normal((20, 12, 3, 3)) / 10).astype(np.float32),
         "bias": rng.standard_normal(20).astype(np.float32),
         "slope": rng.random(20).astype(np.float32),
     }
+    return {**inputs, "tiles": mask_tiles(torch.from_numpy(inputs["mask"])).numpy()}
 
 
 def run(body: FunctionProto, inputs: dict[str, Array]) -> Array:
@@ -55,10 +59,10 @@ def test_bodies_match_the_reference(body: FunctionProto, density: float) -> None
 
 
 def test_the_reference_is_a_convolution_under_a_mask() -> None:
-    x, mask, weight, bias, slope = (torch.from_numpy(v) for v in case(0.5).values())
+    x, mask, weight, bias, slope, tiles = (torch.from_numpy(v) for v in case(0.5).values())
     plain = F.conv2d(x, weight, bias, padding=1)
     plain = torch.where(plain < 0, plain * slope[:, None, None], plain)
-    assert torch.equal(masked_conv2d(x, mask, weight, bias, slope), torch.where(mask > 0, plain, 0.0))
+    assert torch.equal(masked_conv2d(x, mask, weight, bias, slope, tiles), torch.where(mask > 0, plain, 0.0))
 
 
 def test_the_sparse_body_gathers_only_below_the_break_even() -> None:

@@ -1,4 +1,4 @@
-"""The CUDA kernels of MaskedConv2d against its reference."""
+"""The CUDA kernels of MaskedConv2d against its reference, with the list of tiles that MaskTiles' reference makes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from support.kernels import Kernels, Output, Scratch, max_error, pack_hwc8, unpack_hwc8
 
+from tweenrt.plugins.mask_tiles.reference import mask_tiles
 from tweenrt.plugins.masked_conv2d.reference import masked_conv2d
 
 Array = NDArray[Any]
 
 FLOAT, HALF, HWC8 = range(3)
-SIDE = 8  # of a tile
 FLOAT_BOUND = 1e-5  # of the largest result: FP32 sums in another order
 ACCUMULATION = 1e-5  # of the sum of magnitudes: what adding a few hundred products in FP32 may lose
 
@@ -63,17 +63,14 @@ def mask_of(case: Case) -> Array:
 
 
 def inputs(case: Case) -> tuple[Array, ...]:
-    """x, mask, weight, bias and slope; all are FP16 numbers."""
+    """x, mask, weight, bias and slope, all of them FP16 numbers; the tiles."""
     rng = np.random.default_rng(case.c + case.w)
     x = rng.standard_normal((case.n, case.c, case.h, case.w))
     weight = rng.standard_normal((case.d, case.c, 3, 3)) / np.sqrt(9 * case.c)
     bias, slope = rng.standard_normal(case.d), rng.uniform(-0.5, 1.5, case.d)
     rounded = tuple(v.astype(np.float16).astype(np.float32) for v in (x, weight, bias, slope))
-    return rounded[0], mask_of(case), *rounded[1:]
-
-
-def tiles_of(case: Case) -> int:
-    return case.n * -(-case.h // SIDE) * -(-case.w // SIDE)
+    mask = mask_of(case)
+    return rounded[0], mask, *rounded[1:], mask_tiles(torch.from_numpy(mask)).numpy()
 
 
 def workspace_of(fmt: int, case: Case) -> int:
@@ -82,37 +79,33 @@ def workspace_of(fmt: int, case: Case) -> int:
     return (-(-case.c // 32) * 32 * 9 * 2 + 8) * columns if fmt == HWC8 else 0
 
 
-def list_tiles(kernels: Kernels, mask: Array, tiles: int) -> Array:
-    """The list that masked_tiles makes, in bytes."""
-    lister = Kernels(kernels.op, kernels.patch, kernels.device, "launch_masked_tiles")
-    n, _, h, w = mask.shape
-    fmt = HALF if mask.dtype == np.float16 else FLOAT
-    (listed,) = lister.run(fmt, n, h, w, mask, Output((12 * tiles,), np.uint8))
-    return listed
-
-
 def run(kernels: Kernels, fmt: int, case: Case, values: tuple[Array, ...]) -> Array:
     """The kernel's y as NCHW, in the type that it wrote."""
-    x, mask, *rest = values
+    x, _, *rest, tiles = values
     dtype = np.float32 if fmt == FLOAT else np.float16
-    listed = list_tiles(kernels, mask.astype(dtype), tiles_of(case))
     weight, bias, slope = (v.astype(dtype) for v in rest)
     shape = (case.n, case.h, case.w, -(-case.d // 8) * 8) if fmt == HWC8 else (case.n, case.d, case.h, case.w)
     packed = pack_hwc8(x) if fmt == HWC8 else x.astype(dtype)
     sizes = (case.n, case.c, case.h, case.w, case.d)
     workspace = workspace_of(fmt, case)
     scratch = Scratch((workspace // 2,), np.float16) if workspace else None
-    tail = (listed.nbytes, workspace)
-    (y,) = kernels.run(fmt, *sizes, packed, listed, weight, bias, slope, Output(shape, dtype), scratch, *tail)
+    tail = (tiles.nbytes, workspace)
+    (y,) = kernels.run(fmt, *sizes, packed, tiles, weight, bias, slope, Output(shape, dtype), scratch, *tail)
     return unpack_hwc8(y, case.d) if fmt == HWC8 else y
+
+
+def exact_of(values: tuple[Array, ...]) -> Array:
+    """The result in FP64."""
+    *floats, tiles = values
+    wide = (torch.from_numpy(v.astype(np.float64)) for v in floats)
+    return np.asarray(masked_conv2d(*wide, tiles=torch.from_numpy(tiles)))
 
 
 def bound(fmt: int, values: tuple[Array, ...], exact: Array) -> Array:
     """How far a result may be off."""
     if fmt == FLOAT:
         return np.full_like(exact, FLOAT_BOUND * np.abs(exact).max())
-    x, mask, weight, bias, slope = (torch.from_numpy(np.abs(v.astype(np.float64))) for v in values)
-    magnitudes = masked_conv2d(x, mask, weight, bias, slope).numpy()
+    magnitudes = exact_of(tuple(np.abs(v) for v in values[:-1]) + values[-1:])
     # The product of rounded inputs is exact; the sum is rounded to FP16 once.
     return np.asarray(0.5 * np.spacing(np.abs(exact).astype(np.float16)).astype(np.float64) + ACCUMULATION * magnitudes)
 
@@ -120,39 +113,15 @@ def bound(fmt: int, values: tuple[Array, ...], exact: Array) -> Array:
 def check_parity(kernels: Kernels, fmt: int, case: Case) -> None:
     values = inputs(case)
     y = run(kernels, fmt, case, values)
-    exact = masked_conv2d(*(torch.from_numpy(v.astype(np.float64)) for v in values)).numpy()
+    exact = exact_of(values)
     assert np.all(np.abs(y - exact) <= bound(fmt, values, exact)), f"off by {max_error(y, exact)}"
     assert not np.any(y[np.broadcast_to(values[1] == 0, y.shape)]), "not exactly zero outside of the mask"
-
-
-def check_list(kernels: Kernels, mask: Array) -> None:
-    """Every tile's pixels; then tiles with a set pixel in reading order, the others backwards."""
-    n, _, h, w = mask.shape
-    padded = np.pad(mask[:, 0] != 0, ((0, 0), (0, -h % SIDE), (0, -w % SIDE)))
-    bits = padded.reshape(n, padded.shape[1] // SIDE, SIDE, -1, SIDE).transpose(0, 1, 3, 2, 4).reshape(-1, SIDE * SIDE)
-    some = bits.any(axis=1)
-    listed = list_tiles(kernels, mask, len(bits))
-    patterns, order = listed[: 8 * len(bits)].reshape(-1, 8), listed[8 * len(bits) :].view(np.int32)
-    assert np.array_equal(np.unpackbits(patterns, axis=1, bitorder="little"), bits)
-    assert np.array_equal(order, np.concatenate((np.flatnonzero(some), np.flatnonzero(~some)[::-1])))
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.parametrize("fmt", [FLOAT, HALF, HWC8])
 def test_parity(device: str, fmt: int, case: Case) -> None:
     check_parity(Kernels("masked_conv2d", device=device), fmt, case)
-
-
-def masks() -> list[Array]:
-    """More tiles than the block that orders them has threads, and some of several images; FP32 and FP16."""
-    rng = np.random.default_rng(1)
-    many = (rng.random((1, 1, 9, 8 * 600)) < 0.01).astype(np.float32)
-    return [many, mask_of(CASES[0]).astype(np.float16)]
-
-
-@pytest.mark.parametrize("mask", masks(), ids=("many", "few"))
-def test_the_list_of_tiles(device: str, mask: Array) -> None:
-    check_list(Kernels("masked_conv2d", device=device), mask)
 
 
 def test_values_outside_of_the_mask_do_not_count(device: str) -> None:
@@ -179,13 +148,7 @@ def test_infinite_features_stay_out_of_the_padding(device: str) -> None:
 
 
 MUTATIONS = {
-    "list: pixels outside of the image": ("y < grid.h && column < grid.w &&", ""),
-    "list: totals not awaited": (
-        "totals[warp] = __popc(vote);\n        __syncthreads();",
-        "totals[warp] = __popc(vote);",
-    ),
-    "list: totals overwritten": ("= tile;\n        __syncthreads();", "= tile;"),
-    "list: earlier rounds forgotten": ("int before = listed + __popc", "int before = __popc"),
+    "tiles: upper halves for both": ("__ldg(tiles + count + tile)", "__ldg(tiles + tile)"),
     "padding not cleared": ("clear_padding(eight, group * 8, channels);", ""),
     "halo: no zeros outside": ("source >= 0 && group < groups", "group < groups"),
     "halo: one for both slices": ("index % 2 * kHaloItems", "0"),
@@ -222,5 +185,3 @@ def check_all(kernels: Kernels) -> None:
     for fmt in (HWC8, FLOAT):
         for case in CASES:
             check_parity(kernels, fmt, case)
-    for mask in masks():
-        check_list(kernels, mask)
