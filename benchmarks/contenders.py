@@ -51,14 +51,14 @@ class Contender(ABC):
 
 
 class Graphs(Contender):
-    """An exported graph, or a folder of two, through `Interpolator`."""
+    """An exported graph, or a folder of two, through `Interpolator` on one backend."""
 
-    def __init__(self, graph: Path, size: tuple[int, int], threads: int) -> None:
-        from tweenrt.runtime.interpolator import Interpolator
+    def __init__(self, graph: Path, size: tuple[int, int], backend: str, threads: int) -> None:
+        from tweenrt.runtime import Backend, Interpolator
 
         super().__init__(size)
         self._graph, self._threads = graph, threads
-        self._interpolator = Interpolator.open(graph, threads=threads)
+        self._interpolator = Interpolator.open(graph, Backend(backend), threads=threads)
         self._last: tuple[Frame, Any] | None = None
 
     def between(self, frame0: Frame, frame1: Frame, times: Sequence[Fraction]) -> list[Frame]:
@@ -70,7 +70,7 @@ class Graphs(Contender):
         return list(self._interpolator.between(first, second, times))
 
     def operators(self) -> dict[str, float]:
-        """Kind of operator → per cent of the time in operators, the largest eight, over one middle frame."""
+        """Kind of operator → per cent of the time in operators of ONNX Runtime, the largest eight, for one frame."""
         graph = self._graph / "synthesis.onnx" if self._graph.is_dir() else self._graph
         return profile(graph, self.clip, self._threads)
 

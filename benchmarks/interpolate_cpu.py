@@ -1,4 +1,4 @@
-"""RIFE 4.25 on the CPU: our pipeline against PyTorch and against plain ONNX Runtime, doubling and quadrupling.
+"""RIFE 4.25 on the CPU: our pipeline on each backend, against PyTorch and plain exports, doubling and quadrupling.
 
     python benchmarks/interpolate_cpu.py [--quick] [--weights FILE]
 
@@ -27,6 +27,7 @@ THREADS = 2
 SIZES = {"480p": (480, 854), "720p": (720, 1280)}
 FACTORS = (2, 4)
 OURS, UNSPLIT, PLAIN = "tweenrt", "tweenrt, unsplit", "plain ONNX Runtime"
+OPENVINO, PLAIN_OPENVINO = "tweenrt on OpenVINO", "plain OpenVINO"
 EAGER, CHANNELS_LAST = "PyTorch eager", "PyTorch channels_last"
 
 
@@ -65,9 +66,11 @@ def times(factor: int) -> list[Fraction]:
 def start(size: tuple[int, int], folder: Path, weights: Path) -> dict[str, Worker]:
     """Every contender, ready for frames of one size."""
     arguments = {
-        OURS: ("Graphs", folder / "split", size),
-        UNSPLIT: ("Graphs", folder / "pair.onnx", size),
-        PLAIN: ("Graphs", folder / "plain.onnx", size),
+        OURS: ("Graphs", folder / "split", size, "onnxruntime"),
+        UNSPLIT: ("Graphs", folder / "pair.onnx", size, "onnxruntime"),
+        PLAIN: ("Graphs", folder / "plain.onnx", size, "onnxruntime"),
+        OPENVINO: ("Graphs", folder / "split", size, "openvino"),
+        PLAIN_OPENVINO: ("Graphs", folder / "plain.onnx", size, "openvino"),
         EAGER: ("Eager", weights, size, False),
         CHANNELS_LAST: ("Eager", weights, size, True),
     }
@@ -104,7 +107,7 @@ def take_turns(workers: dict[str, Worker], factor: int, rounds: int) -> dict[str
 
 def memory_by_length(folder: Path) -> dict[str, float]:
     """Peak memory in MB after clips of 10 and of 60 frames at 256x448, in one process."""
-    worker = Worker("Graphs", folder / "split", (256, 448), THREADS)
+    worker = Worker("Graphs", folder / "split", (256, 448), "onnxruntime", THREADS)
     found = {}
     for frames in (10, 60):
         for _ in range(frames - 1):
@@ -135,6 +138,7 @@ in MB. Other programs ran on the machine, so CPU time is the figure to compare.
 - *tweenrt*: encoder and synthesis graphs through `Interpolator`. *unsplit*: the one-graph form, also through it.
 - *plain ONNX Runtime*: the same network exported without our ops (`grid_sample` becomes GridSample with border
   padding), pair by pair and moment by moment.
+- *tweenrt on OpenVINO*, *plain OpenVINO*: the graphs of *tweenrt* and of *plain ONNX Runtime*, on OpenVINO in FP32.
 - PyTorch runs the same module, in inference mode, pair by pair; OpenMP threads wait passively.
 - CPU time of x4 in tweenrt against independent pairs, which draw the same three frames: {times_four}.
 - Time in operators at 480p, per cent: tweenrt {ours}; plain ONNX Runtime {plain}.

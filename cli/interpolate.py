@@ -35,7 +35,9 @@ def interpolate(
     ],
     factor: Annotated[int | None, typer.Option(help="Frames made of each frame (default: 2).")] = None,
     fps: Annotated[str | None, typer.Option(help="Output frame rate instead, such as 60 or 60000/1001.")] = None,
-    backend: Annotated[Backend, typer.Option(help="What runs the network.")] = Backend.AUTO,
+    backend: Annotated[
+        Backend, typer.Option(help="What runs the network; auto: OpenVINO where it is installed and takes the graph.")
+    ] = Backend.AUTO,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads for the network.")] = None,
     iterations: Annotated[int, typer.Option(min=1, help="Runs for each frame, for [D,R] networks.")] = 2,
     region: Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,7 @@ from tweenrt.runtime.session import Array, Backend, Session, open_session
 
 _HALF = Fraction(1, 2)
 Time = Fraction | float
+Opener = Callable[[Path, Backend, int | None], Session]
 
 
 class PreparedFrame:
@@ -57,6 +58,7 @@ class Interpolator:
         threads: int | None = None,
         max_batch: int = 1,
         iterations: int = 2,
+        opener: Opener = open_session,
     ) -> Interpolator:
         """Load a graph.
 
@@ -68,6 +70,7 @@ class Interpolator:
             max_batch: most moments drawn in one run, where the graph leaves N open. On a CPU more than one is up to
                 10 % slower, from 128x192 to 512x896, and takes as many times the memory; a GPU may gain.
             iterations: runs for each frame, for networks that refine an earlier estimate ([D,R]); others ignore it.
+            opener: loads each file; for who wants to stand between the interpolator and its sessions.
 
         Raises:
             GraphError: a file is missing, damaged, not ours, or of another kind.
@@ -78,10 +81,10 @@ class Interpolator:
         if path.is_dir():
             flows = (path / f"{Kind.FLOW.value}.onnx").is_file()
             kinds = (Kind.FLOW, Kind.REFINE) if flows else (Kind.ENCODER, Kind.SYNTHESIS)
-            first, second = (open_session(path / f"{kind.value}.onnx", backend, threads) for kind in kinds)
+            first, second = (opener(path / f"{kind.value}.onnx", backend, threads) for kind in kinds)
             halves = FlowRefineDrawer if flows else SplitDrawer
             return cls(halves(first, second, max_batch, iterations))
-        session = open_session(path, backend, threads)
+        session = opener(path, backend, threads)
         _expect_pair(session, path)
         return cls(PairDrawer(session, max_batch, iterations))
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from tweenrt.contract import GraphInfo
-from tweenrt.errors import GraphError
+from tweenrt.errors import GraphError, TweenrtError
 
 Array = NDArray[Any]
 Shape = tuple[int | str, ...]
@@ -19,8 +19,9 @@ Shape = tuple[int | str, ...]
 class Backend(str, Enum):
     """What executes a graph."""
 
-    AUTO = "auto"
+    AUTO = "auto"  # OpenVINO where it is installed and takes the graph, else ONNX Runtime
     ONNXRUNTIME = "onnxruntime"
+    OPENVINO = "openvino"
 
 
 class Session(Protocol):
@@ -71,14 +72,39 @@ def open_session(path: Path, backend: Backend = Backend.AUTO, threads: int | Non
 
     Raises:
         GraphError: the file is missing, damaged or not ours.
+        BackendError: the backend that was asked for cannot run this graph.
         MissingExtraError: the backend is not installed.
     """
-    from tweenrt.runtime.onnxruntime_session import OnnxRuntimeSession
-
     if not path.is_file():
         raise GraphError(f"{path}: no such graph; make one with `tweenrt export MODEL -o {path}`")
-    del backend  # one backend so far
+    return _OPENERS[backend](path, threads)
+
+
+def _onnxruntime(path: Path, threads: int | None) -> Session:
+    from tweenrt.runtime.onnxruntime_session import OnnxRuntimeSession
+
     return OnnxRuntimeSession(path, threads)
+
+
+def _openvino(path: Path, threads: int | None) -> Session:
+    from tweenrt.runtime.openvino_session import OpenVinoSession
+
+    return OpenVinoSession(path, threads)
+
+
+def _fastest(path: Path, threads: int | None) -> Session:
+    """What OpenVINO refuses goes to ONNX Runtime, which runs every graph and says what is wrong with a bad one."""
+    from tweenrt.runtime.openvino_session import is_installed
+
+    if is_installed():
+        try:
+            return _openvino(path, threads)
+        except TweenrtError:
+            pass
+    return _onnxruntime(path, threads)
+
+
+_OPENERS = {Backend.AUTO: _fastest, Backend.ONNXRUNTIME: _onnxruntime, Backend.OPENVINO: _openvino}
 
 
 def is_open(size: int | str) -> bool:
