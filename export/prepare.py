@@ -12,9 +12,12 @@ import tweenrt
 from tweenrt import cache
 from tweenrt.contract import Kind
 from tweenrt.export import registry, weights
-from tweenrt.export.checkpoint import load_checkpoint
+from tweenrt.export.checkpoint import Loaded, load_checkpoint, load_random
 from tweenrt.export.exporter import SPLIT, export
 from tweenrt.export.options import ExportOptions, MaskedConv
+from tweenrt.export.spec import ModelSpec
+
+_SEED = 1
 
 
 def _silent(_: str) -> None:
@@ -40,16 +43,33 @@ def prepare_graph(name: str, progress: Callable[[str], None] = _silent) -> Path:
         GateError: the export computes something else than the network.
     """
     spec = registry.get(name)
-    kinds = SPLIT if set(SPLIT) <= set(spec.kinds) else (Kind.PAIR,)
     checkpoint = weights.fetch(spec, progress)
+    weights_key = checkpoint.parent.name  # the start of its sha256
+    return _cached(spec, weights_key, lambda: load_checkpoint(spec, checkpoint), MaskedConv.GATHER, progress)
+
+
+def prepare_random_graph(name: str, progress: Callable[[str], None] = _silent) -> Path:
+    """As `prepare_graph`, with random weights: for what depends on the shapes only. Nothing is fetched.
+
+    Mask-guided convolutions carry the body that TensorRT can build.
+
+    Raises:
+        UsageError: no such model.
+        GateError: the export computes something else than the network.
+    """
+    spec = registry.get(name)
+    return _cached(spec, "random", lambda: load_random(spec, _SEED), MaskedConv.DENSE, progress)
+
+
+def _cached(
+    spec: ModelSpec, weights_key: str, load: Callable[[], Loaded], body: MaskedConv, progress: Callable[[str], None]
+) -> Path:
+    kinds = SPLIT if set(SPLIT) <= set(spec.kinds) else (Kind.PAIR,)
 
     def make(path: Path) -> None:
-        export(
-            load_checkpoint(spec, checkpoint), ExportOptions(kinds=kinds, masked_conv=MaskedConv.GATHER), path, progress
-        )
+        export(load(), ExportOptions(kinds=kinds, masked_conv=body), path, progress)
 
     ending = ".onnx" if kinds == (Kind.PAIR,) else ""
-    weights_key = checkpoint.parent.name  # the start of its sha256
     place = cache.root() / "graphs" / f"{spec.name}-{weights_key}-{_exporter_key()}{ending}"
     return cache.make_once(place, make)
 
