@@ -7,13 +7,14 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("onnxruntime", "onnx", "torch", "numpy")
+Row = dict[str, object]
+PACKAGES = ("onnxruntime", "openvino", "onnx", "torch", "numpy")
 
 
 @dataclass
@@ -83,6 +84,13 @@ def machine(threads: int) -> dict[str, object]:
     }
 
 
+def merged(before: Iterable[Row], now: Iterable[Row], key: str) -> list[Row]:
+    """The rows of `now`, and those of `before` whose value of `key` no row of `now` has."""
+    fresh = list(now)
+    measured = {row[key] for row in fresh}
+    return [row for row in before if row[key] not in measured] + fresh
+
+
 def write(name: str, facts: Mapping[str, object], title: str, notes: str, table: list[list[str]]) -> None:
     """Write ``results/<name>.json`` and ``results/<name>.md``.
 
@@ -126,4 +134,4 @@ def _version(package: str) -> str | None:
         return None
 
 
-__all__ = ["Samples", "describe", "interleaved", "machine", "ratio", "timed", "write"]
+__all__ = ["Row", "Samples", "describe", "interleaved", "machine", "merged", "ratio", "timed", "write"]

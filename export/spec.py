@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 from tweenrt.contract import Kind, Padding, Reuse, TimeInput
 from tweenrt.export.network import Network
@@ -65,6 +66,34 @@ class Published:
     source: str
 
 
+class Count(str, Enum):
+    """What a published number of operations turned out to count."""
+
+    DOUBLE = "2 x MACs"
+    INFLATED = "MACs, transposed convolutions counted four times"  # at every output pixel; as `thop` counts them
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What the overview that this project started from prints for a network, and what its figures count.
+
+    Attributes:
+        parameters: in millions, as printed; None where that is not on record.
+        teraflops: its column "FLOPs", in 1e12, as printed; None where that is not on record.
+        count: what `teraflops` counts; None where no way of counting gives it.
+        size: H and W of the frames that `teraflops` is for; None as for `count`.
+        recount: the same count of this toolkit's network, in 1e12, with nothing skipped; None as for `count`.
+        remark: what else must be known to read the figures; no full stop.
+    """
+
+    parameters: float | None = None
+    teraflops: float | None = None
+    count: Count | None = None
+    size: tuple[int, int] | None = None
+    recount: float | None = None
+    remark: str = ""
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """One network of the registry.
@@ -82,10 +111,11 @@ class ModelSpec:
         frames: frames it looks at.
         kinds: the graphs it exports, each a name of `tweenrt.contract.Kind`.
         opset: version of the standard ONNX operators.
-        custom_ops: ops of the domain ``tweenrt`` in its graphs.
+        custom_ops: ops of the domain ``tweenrt`` among the nodes of its graphs.
         code_licence: of the authors' code.
         weights: where trained weights come from.
         published: quality figures by the authors, None where they published none.
+        overview: its row of the overview that this project started from, None where it is not in there.
         companions: networks inside it whose weights come as files of their own.
         optional_keys: prefixes of checkpoint entries that training leaves behind and inference ignores.
         adapt: rewrites a checkpoint's state dict before loading, for families whose files need it.
@@ -111,6 +141,7 @@ class ModelSpec:
     opset: int = 18
     custom_ops: tuple[str, ...] = ("BackwardWarp", "WarpBlend")
     published: Published | None = None
+    overview: Overview | None = None
     companions: tuple[Companion, ...] = ()
     optional_keys: tuple[str, ...] = ()
     adapt: Callable[[Mapping[str, object]], Mapping[str, object]] | None = field(default=None, repr=False)

@@ -20,7 +20,7 @@ from tweenrt.errors import UsageError
 from tweenrt.export.blocks.norm import map_mean
 from tweenrt.export.network import Frames, GraphPart, Network
 from tweenrt.export.registry import register
-from tweenrt.export.spec import ModelSpec, Published, Weights
+from tweenrt.export.spec import Count, ModelSpec, Overview, Published, Weights
 from tweenrt.export.uint8 import FramePadding
 
 MIN_SIDE = 44
@@ -148,6 +148,7 @@ register(
         code_licence="MIT",
         weights=Weights("https://github.com/myungsub/CAIN", "pretrained_cain.pth", "not stated"),
         published=Published(34.65, 0.9730, "IFRNet paper, Table 1"),
+        overview=Overview(42.8, 1.29, Count.DOUBLE, (720, 1280), 1.305, "of frames padded to 768x1280"),
         random_gains=(("tailConv", 0.01),),
         notes=(
             "Draws midpoints only, so factors are 2, 4 or 8; takes frames of any size from 44x44 and mirrors them to "

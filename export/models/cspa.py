@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tweenrt.contract import Padding, TimeInput
 from tweenrt.export.network import Network
 from tweenrt.export.registry import register
-from tweenrt.export.spec import ModelSpec, Published, Weights
+from tweenrt.export.spec import ModelSpec, Overview, Published, Weights
 from tweenrt.plugins.deform_conv2d.reference import deform_conv2d
 
 _WIDTH = 128
@@ -140,7 +140,9 @@ register(
         opset=19,
         custom_ops=("DeformConv2d",),
         published=Published(36.76, 0.980, "Zhou et al., CVPR 2023"),
+        overview=Overview(28.9, remark="the parameters are the authors'; their layers are not public, these are ours"),
         random_gains=(("conv2.", 0.1), ("offset.", 0.1)),
-        notes="the authors published no weights: train your own, or use --random-weights to measure speed",
+        notes="the authors published no weights: train your own, or use --random-weights to measure speed. "
+        "TensorRT-RTX has no DeformConv: it needs our plugin library, whose DeformConv2d takes its place",
     )
 )

@@ -125,7 +125,8 @@ def correlation_pyramid(features0: Tensor, features1: Tensor) -> list[Tensor]:
         `LEVELS` times [N·h·w,1,h',w'], finest first, h' = h, h/2, h/4, h/8, rounded down.
     """
     batch, channels, rows, columns = features0.shape
-    queries = (features0 * channels**-0.5).reshape(batch, channels, rows * columns).transpose(1, 2)
+    # Scaled last: a product before the reshape stops TensorRT-RTX 1.7 (docs/tensorrt.md).
+    queries = features0.reshape(batch, channels, rows * columns).transpose(1, 2) * channels**-0.5
     pyramid = []
     for level in range(LEVELS):
         if level:

@@ -8,7 +8,6 @@ import onnx
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from tweenrt.contract import Kind
 from tweenrt.export import registry
@@ -19,33 +18,13 @@ from tweenrt.export.frames import moving_frames
 from tweenrt.export.models.amt import SIZE_S, Amt, DistanceAmt, ReferenceAmt, _corrected
 from tweenrt.export.network import Network
 from tweenrt.export.options import ExportOptions
-from tweenrt.export.spec import ModelSpec
 
-NAMES = ("amt-s", "amt-l", "amt-g", "amt-s-d", "amt-s-dr")
 SIDE = 2 * RADIUS + 1
 CENTRE = SIDE * RADIUS + RADIUS
 
 
 def _frames(height: int = 128, width: int = 160) -> tuple[Tensor, ...]:
     return tuple(torch.from_numpy(f[None].copy()) for f in moving_frames(height, width, 2, seed=3))
-
-
-def _multiply_accumulates(spec: ModelSpec, height: int, width: int) -> float:
-    with torch.device("meta"), torch.no_grad():
-        network = spec.build().eval()
-        frame, t = torch.zeros(1, 3, height, width), torch.full((1, 1, 1, 1), 0.5)
-        part = network.part(Kind.PAIR, (frame, frame), t)
-        with FlopCounterMode(display=False) as counter:
-            part.run()
-    return float(counter.get_total_flops() / 2e9)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_layer_runs_at_the_authors_resolution(name: str) -> None:
-    """A layer at another resolution than the authors' would change the measured multiply-accumulates."""
-    spec = registry.get(name)
-    got = _multiply_accumulates(spec, 256, 448), _multiply_accumulates(spec, 720, 1280)
-    assert got == pytest.approx(spec.macs, rel=0.004 if spec.macs[0] < 100 else 0.0003)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])

@@ -66,15 +66,13 @@ def test_a_graph_pads_as_the_runtime_does(graphs: dict[str, Path]) -> None:
     assert np.abs(drawn[0] - drawn[1]).max() <= 1, "more than a rounding apart"
 
 
-def test_every_level_warps_and_concatenates(graphs: dict[str, Path]) -> None:
-    """The form that a level's fused kernel takes the place of, and nothing scattered into slices."""
-    graph = onnx.load(graphs["pair"]).graph
-    made_by = {output: node.op_type for node in graph.node for output in node.output}
-    concats = [[made_by.get(i) for i in n.input] for n in graph.node if n.op_type == "Concat"]
-    levels = [sources[1:3] for sources in concats if "BackwardWarp" in sources]
-    assert levels == [["BackwardWarp", "BackwardWarp"]] * 3
-    assert all(len(sources) == 4 for sources in concats if "BackwardWarp" in sources)
-    assert not {n.op_type for n in graph.node} & {"ScatterND", "ScatterElements", "GridSample"}
+def test_every_level_is_one_op(graphs: dict[str, Path]) -> None:
+    """The form that a level's kernel takes the place of, and nothing scattered into slices."""
+    for name in ("pair", "static", "split/synthesis", "uint8"):
+        graph = onnx.load(graphs["pair"].parent / f"{name}.onnx").graph
+        ops = [node.op_type for node in graph.node]
+        assert (ops.count("WarpConcat"), ops.count("WarpBlend")) == (3, 1)
+        assert not set(ops) & {"BackwardWarp", "ScatterND", "ScatterElements", "GridSample"}
 
 
 def _base_and_distance_variant() -> tuple[dict[str, Tensor], torch.nn.Module, torch.nn.Module]:

@@ -6,13 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from support import golden, manifest
+from support.macs import macs
 from support.networks import CASES, Tier, tier
 
 from tweenrt import Interpolator
-from tweenrt.contract import FrameIO, Kind, TimeInput
+from tweenrt.contract import OP_DOMAIN, FrameIO, Kind, TimeInput
 from tweenrt.export import registry
 from tweenrt.export.checkpoint import load_checkpoint, load_random, own_entries
 from tweenrt.export.exporter import export
@@ -38,7 +40,9 @@ def test_every_network_is_under_test() -> None:
 def test_twins_are_one_network(name: str) -> None:
     """Graphs are checked for one of them only, so nothing but the name and the weights may differ."""
     spec, twin = registry.get(name), registry.get(CASES[name].twin)
-    same = replace(spec, name=twin.name, title=twin.title, weights=twin.weights, notes=twin.notes)
+    same = replace(
+        spec, name=twin.name, title=twin.title, weights=twin.weights, overview=twin.overview, notes=twin.notes
+    )
     assert same == twin
     assert not CASES[twin.name].twin
 
@@ -58,6 +62,14 @@ def test_parameter_count(name: str) -> None:
     with torch.device("meta"):
         own = own_entries(spec, dict(spec.build().named_parameters()))
     assert sum(p.numel() for p in own.values()) == spec.parameters
+
+
+@pytest.mark.parametrize("name", [n for n, c in CASES.items() if not c.twin])
+def test_macs(name: str) -> None:
+    """Also the proof that layers run at the authors' resolution, where no code of theirs can be run."""
+    spec = registry.get(name)
+    found = [macs(spec, size).total for size in ((256, 448), (720, 1280))]
+    assert found == pytest.approx(spec.macs, rel=0.0005, abs=0.0051)  # what the last digit of the spec hides
 
 
 @pytest.mark.parametrize("name", WITH_MANIFEST)
@@ -127,9 +139,11 @@ def check_graphs(name: str, options: ExportOptions, folder: Path) -> None:
         if not kinds:
             continue
         out = folder / "one.onnx" if len(kinds) == 1 else folder / "parts"
+        ops = set()
         for result in export(loaded, replace(options, kinds=kinds), out):
             assert result.parity.passed, result.parity
-            assert result.path.is_file()
+            ops |= {node.op_type for node in onnx.load(result.path).graph.node if node.domain == OP_DOMAIN}
+        assert ops == set(spec.custom_ops)
 
 
 @pytest.mark.parametrize("name", graphs_of(Tier.FULL))
