@@ -3,7 +3,10 @@ VENV   ?= .venv
 PYTHON ?= python3
 # torch without a version would also be right, but on Linux it brings several GB of CUDA libraries.
 TORCH  ?= torch==2.13.0
+# Tests run side by side, with one thread each: exporting a network, which most of the time goes into, uses one core.
+WORKERS ?= 2
 BIN    := $(VENV)/bin
+PYTEST  = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 SOURCES = tweenrt/*.py export runtime plugins calibration cli tests benchmarks
 
 .PHONY: help demo plugins test test-all check lint types format clean
@@ -29,10 +32,10 @@ plugins:  ## the CUDA kernels as a TensorRT plugin library (needs CMake and nvcc
 	cmake --build build/plugins --parallel
 
 test: $(BIN)/.ready-to-develop  ## the tests; no GPU and no trained weights needed
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-all: $(BIN)/.ready-to-develop  ## the tests, and every graph of every network (about an hour on two cores)
-	$(BIN)/python -m pytest -m ""
+	$(PYTEST) -m ""
 
 lint: $(BIN)/.ready-to-develop  ## formatting and lint
 	$(BIN)/ruff format --check $(SOURCES) examples

@@ -9,8 +9,12 @@ import typer
 from typer.core import TyperGroup
 
 import tweenrt
+from tweenrt.cli.build import build
+from tweenrt.cli.cache import cache
+from tweenrt.cli.compare import compare
 from tweenrt.cli.console import err, fail
 from tweenrt.cli.doctor import doctor
+from tweenrt.cli.estimate import estimate
 from tweenrt.cli.export import export
 from tweenrt.cli.interpolate import interpolate
 from tweenrt.cli.models import models
@@ -26,7 +30,11 @@ _EPILOG = (
     "130 interrupted. The environment variable TWEENRT_CACHE names another cache folder."
 )
 _EXAMPLES: dict[Callable[..., None], str] = {
+    build: "tweenrt build rife.onnx -o rife.engine --size 768x1280",
+    cache: "tweenrt cache list",
+    compare: "tweenrt compare rife.onnx rife-fp16.onnx --frames clip.mp4 --min-psnr 50",
     doctor: "tweenrt doctor",
+    estimate: "tweenrt estimate rife-4.25 --device orin-agx --size 720x1280",
     export: "tweenrt export rife-4.25 --size 768x1280 -o rife.onnx",
     interpolate: "tweenrt interpolate in.mp4 out.mp4 --model rife-4.25 --fps 60",
     models: "tweenrt models",

@@ -14,7 +14,18 @@ from tweenrt.cli import commands
 from tweenrt.errors import DownloadError, GateError, UsageError
 from tweenrt.runtime import doctor as examination
 
-VERBS = ("models", "weights", "export", "verify", "interpolate", "doctor")
+VERBS = (
+    "models",
+    "weights",
+    "export",
+    "verify",
+    "build",
+    "cache",
+    "interpolate",
+    "estimate",
+    "compare",
+    "doctor",
+)
 
 
 def test_the_verbs_and_flags_that_scripts_rely_on() -> None:
@@ -22,8 +33,11 @@ def test_the_verbs_and_flags_that_scripts_rely_on() -> None:
     assert set(found) >= set(VERBS)
     assert {"--weights", "--random-weights", "--kind", "--size", "--dynamic", "--io", "--precision"} <= found["export"]
     assert {"--model", "--factor", "--fps", "--backend", "--codec", "--crf", "--lossless"} <= found["interpolate"]
-    assert all("--json" in found[verb] for verb in ("models", "weights", "interpolate", "doctor"))
+    with_json = ("models", "weights", "interpolate", "estimate", "compare", "cache", "doctor")
+    assert all("--json" in found[verb] for verb in with_json)
     assert "--weights" in found["verify"]
+    assert {"--flavour", "--target", "--size", "--min", "--opt", "--max"} <= found["build"]
+    assert {"--device", "--size"} <= found["estimate"]
 
 
 def test_help_documents_the_exit_codes() -> None:
