@@ -77,7 +77,8 @@ masks are FP16, flows, coordinates and correlation volumes FP32.
 - **unfused**: each operator of the op's body is a kernel that reads its inputs once and writes its outputs once. Bodies
   widen what they sample to FP32, and a sample reads four numbers at most. Sizes are constants and folded; views and
   casts to the same type are free. The body of BackwardWarp samples in one piece here; its strips, which help ONNX
-  Runtime's CPU, would move more.
+  Runtime's CPU, would move more. ForwardSplat's body scatters each number four times, each time with an index of
+  8 bytes.
 - **im2col**: DeformConv2d in two kernels, one that writes the {taps} sampled values of every channel and pixel and a
   matrix product that reads them back. Its body is the standard operator DeformConv, so unfused says nothing there.
 

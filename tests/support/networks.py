@@ -17,7 +17,7 @@ class Tier(Enum):
     SLOW = "none: its parts are those of a network above"
 
 
-FULL = ("cain", "ifrnet", "ifrnet-l", "ifrnet-s", "rife-4.25", "rife-4.6", "rife-hdv3")
+FULL = ("cain", "ifrnet", "ifrnet-s", "rife-4.25", "rife-4.6", "rife-hdv3")
 SMALL = ("amt-s", "ema-vfi-small-t", "rife-dr", "ugsp")
 
 

@@ -73,7 +73,7 @@ def _installed(name: str, packages: tuple[str, ...]) -> Path:
         home = next((folder / "nvidia").glob("cu*"))
         for tool in (home / "bin").iterdir():
             tool.chmod(0o755)
-        if not (home / "lib64").exists():  # where nvcc looks for the libraries
+        if (home / "lib").is_dir() and not (home / "lib64").exists():  # where nvcc looks for the libraries
             (home / "lib64").symlink_to("lib")
         return home
 
