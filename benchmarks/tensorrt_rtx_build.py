@@ -27,6 +27,7 @@ from tweenrt.export import registry
 from tweenrt.export.checkpoint import load_random
 from tweenrt.export.exporter import export
 from tweenrt.export.options import ExportOptions
+from tweenrt.runtime.tensorrt import Flavour, open_tensorrt
 
 NAME = "tensorrt_rtx_build"
 SIDE = (128, 192)
@@ -47,35 +48,23 @@ class Outcome:
     blocked_by: str = ""
 
 
-class Tap(trt.ILogger):
-    """Keeps error messages instead of printing them."""
-
-    def __init__(self) -> None:
-        trt.ILogger.__init__(self)
-        self.errors: list[str] = []
-
-    def log(self, severity: trt.ILogger.Severity, message: str) -> None:
-        """Called by TensorRT."""
-        if severity <= trt.ILogger.ERROR:
-            self.errors.append(message)
-
-
 def build(path: Path, outcome: Outcome) -> Outcome:
     """Parse and build one file, and note how it went."""
-    tap = Tap()
-    builder = trt.Builder(tap)
-    network = builder.create_network(0)
-    parser = trt.OnnxParser(network, tap)
+    rtx = open_tensorrt(Flavour.RTX)
     start = time.perf_counter()
-    if not parser.parse_from_file(str(path)):
-        found = {_refusal(parser.get_error(i)) for i in range(parser.num_errors)}
-        outcome.blocked_by = "parser: " + "; ".join(sorted(found))
-        return outcome
-    outcome.layers = network.num_layers
-    plan = builder.build_serialized_network(network, builder.create_builder_config())
+    with rtx.listening() as (logger, log):
+        builder = trt.Builder(logger)
+        network = rtx.network(builder)
+        parser = rtx.parser(network, logger, prefer_plugins=False)
+        if not parser.parse_from_file(str(path)):
+            found = {_refusal(parser.get_error(i)) for i in range(parser.num_errors)}
+            outcome.blocked_by = "parser: " + "; ".join(sorted(found))
+            return outcome
+        outcome.layers = network.num_layers
+        plan = builder.build_serialized_network(network, builder.create_builder_config())
     outcome.seconds = round(time.perf_counter() - start, 1)
     if plan is None:
-        outcome.blocked_by = "builder: " + (_line(tap.errors[0]) if tap.errors else "no message")
+        outcome.blocked_by = "builder: " + (_line(log.errors[0]) if log.errors else "no message")
     else:
         outcome.plan_kib = plan.nbytes // 1024
     return outcome

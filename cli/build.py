@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tweenrt.cli.build_bar import BuildBar
 from tweenrt.cli.console import step
+from tweenrt.cli.progress import BuildBar
 from tweenrt.contract import parse_size
-from tweenrt.errors import OutputError, UsageError
+from tweenrt.errors import UsageError
 from tweenrt.runtime.builder import BuildOptions, SizeRange
 from tweenrt.runtime.tensorrt import Flavour
 
@@ -44,7 +43,7 @@ def build(
     device: Annotated[int, typer.Option(min=0, help="For which of this machine's GPUs.")] = 0,
 ) -> None:
     """Build an engine. The same request a second time is a copy from the cache."""
-    from tweenrt.runtime.engine_cache import engine_for
+    from tweenrt.runtime.engine_cache import engine_for, hand_out
 
     targets = tuple(name.strip() for name in target.split(",") if name.strip())
     sizes = _sizes(size or [], (least, best, most), batch)
@@ -53,7 +52,7 @@ def build(
         step(f"building {source.name} with {flavour.value}")
         with BuildBar() as bar:
             engine = engine_for(source, options, bar.update, device)
-        _copy(engine, destination)
+        hand_out(engine, destination)
         step(f"{destination}: {destination.stat().st_size / 2**20:.1f} MiB")
 
 
@@ -80,14 +79,3 @@ def _files(graph: Path, output: Path) -> list[tuple[Path, Path]]:
     if not found:
         raise UsageError(f"{graph}: no graphs in this folder; make them with `tweenrt export MODEL --kind split`")
     return [(path, output / path.with_suffix(".engine").name) for path in found]
-
-
-def _copy(engine: Path, destination: Path) -> None:
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = destination.with_name(f".{destination.name}.part")
-    try:
-        shutil.copyfile(engine, unfinished)
-        unfinished.replace(destination)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise OutputError(f"{destination}: cannot write the engine ({error.strerror})") from error

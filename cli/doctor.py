@@ -48,7 +48,7 @@ def _machine(report: Report) -> list[tuple[str, str]]:
         ("tweenrt", report.tweenrt),
         ("python", report.python),
         ("platform", f"{report.platform}, {report.cpus} processors"),
-        ("gpu", ", ".join(report.gpus.names) or report.gpus.detail),
+        ("gpu", ", ".join(map(str, report.gpus.found)) or report.gpus.detail),
         ("encoders", ", ".join(encoders) or "PyAV is not installed: pip install 'tweenrt[video]'"),
         ("cache", f"{report.cache} ({report.cache_free_bytes / 1e9:.1f} GB free)"),
     ]

@@ -1,4 +1,4 @@
-"""A progress bar with speed and time to go; without a terminal, a line every now and then."""
+"""Progress bars: of a run, with speed and time to go (without a terminal a line every now and then); of a build."""
 
 from __future__ import annotations
 
@@ -6,18 +6,47 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as RichProgress
 
 from tweenrt.cli.console import err, step
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from tweenrt.runtime.progress import Progress
 
 _SECONDS_BETWEEN_LINES = 10.0
 
 
-class Bar:
+class _Shown:
+    """A bar that is there while the block runs, and on a terminal only."""
+
+    def __init__(self, *more: ProgressColumn) -> None:
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), *more)
+        self._bar = RichProgress(*columns, console=err, transient=True)
+        self._task = self._bar.add_task("starting", total=None)
+
+    def __enter__(self) -> Self:
+        if err.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if err.is_terminal:
+            self._bar.stop()
+
+
+class Bar(_Shown):
     """Shows the events of a run on stderr.
 
     Example:
@@ -26,10 +55,7 @@ class Bar:
     """
 
     def __init__(self) -> None:
-        self._bar = RichProgress(
-            BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), console=err, transient=True
-        )
-        self._task = self._bar.add_task("starting", total=None)
+        super().__init__()
         self._said = time.monotonic()
 
     def update(self, event: Progress) -> None:
@@ -41,16 +67,21 @@ class Bar:
             self._said = time.monotonic()
             step(f"{event.done} of {event.total or '?'} frames, {text}")
 
-    def __enter__(self) -> Bar:  # noqa: PYI034  (typing.Self needs Python 3.11)
-        if err.is_terminal:
-            self._bar.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if err.is_terminal:
-            self._bar.stop()
+class BuildBar(_Shown):
+    """Shows the phases of an engine build; nothing without a terminal.
+
+    TensorRT asks between two steps whether it should stop, so Ctrl-C ends a build within seconds: the signal arrives
+    in `update`, and the builder hands it on when TensorRT has returned.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(TimeElapsedColumn(), TimeRemainingColumn())
+
+    def update(self, phase: str, done: int, steps: int) -> bool:
+        """Show one step; see `tweenrt.runtime.build_progress.Progress`."""
+        self._bar.update(self._task, completed=done, total=steps, description=phase)
+        return True
 
 
 def _clock(seconds: float) -> str:

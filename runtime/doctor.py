@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import os
 import platform
@@ -18,6 +17,7 @@ import numpy as np
 import tweenrt
 from tweenrt import cache
 from tweenrt.runtime import openvino_session
+from tweenrt.runtime.gpu import Gpus, find_gpus
 from tweenrt.runtime.session import Array, Backend
 
 # y = x + x for two floats (opset 18), serialised; the runtime has no package to write ONNX with.
@@ -41,7 +41,6 @@ _PACKAGES = {
 _CODECS = ("libx264", "libx265", "ffv1", "libsvtav1", "h264_nvenc", "hevc_nvenc")
 _GPU_BACKENDS = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
 _OPENVINO = "pip install 'tweenrt[openvino]' (optional)"
-_NAME_LENGTH = 256
 
 
 @dataclass(frozen=True)
@@ -60,14 +59,6 @@ class BackendStatus:
     name: str
     installed: bool
     usable: bool
-    detail: str
-
-
-@dataclass(frozen=True)
-class Gpus:
-    """The GPUs that the NVIDIA driver shows; `detail` says why there are none."""
-
-    names: tuple[str, ...]
     detail: str
 
 
@@ -123,24 +114,6 @@ def examine() -> Report:
     )
 
 
-def find_gpus() -> Gpus:
-    """Ask the NVIDIA driver itself, so that no package is needed."""
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return Gpus((), "no NVIDIA driver: libcuda.so.1 is not there")
-    status = driver.cuInit(0)
-    count = ctypes.c_int()
-    if status or driver.cuDeviceGetCount(ctypes.byref(count)):
-        return Gpus((), f"the NVIDIA driver is there but finds no usable GPU (cuInit returned {status})")
-    names = []
-    for index in range(count.value):
-        name = ctypes.create_string_buffer(_NAME_LENGTH)
-        driver.cuDeviceGetName(name, _NAME_LENGTH, index)
-        names.append(name.value.decode(errors="replace"))
-    return Gpus(tuple(names), "" if names else "the NVIDIA driver shows no GPU")
-
-
 def _version(name: str) -> str | None:
     try:
         return version(name)
@@ -193,11 +166,11 @@ def _gpu_backend(name: str, gpus: Gpus) -> BackendStatus:
 def _cuda(gpus: Gpus) -> BackendStatus:
     if importlib.util.find_spec("cuda") is None:
         return BackendStatus("cuda", installed=False, usable=False, detail="pip install 'tweenrt[tensorrt]'")
-    return BackendStatus("cuda", True, bool(gpus.names), gpus.detail or "the driver answers")
+    return BackendStatus("cuda", True, bool(gpus.found), gpus.detail or "the driver answers")
 
 
 def _with_gpu(name: str, gpus: Gpus) -> BackendStatus:
-    return _if_known(name, usable=bool(gpus.names), detail=gpus.detail)
+    return _if_known(name, usable=bool(gpus.found), detail=gpus.detail)
 
 
 def _if_known(name: str, *, usable: bool, detail: str) -> BackendStatus:

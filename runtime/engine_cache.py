@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import struct
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from tweenrt import cache
-from tweenrt.errors import EngineError
+from tweenrt.errors import EngineError, OutputError
 from tweenrt.runtime.build_progress import Progress
 from tweenrt.runtime.builder import BuildOptions, Built, build_plan
 from tweenrt.runtime.engine_file import EngineInfo, pack, read_info, unpack
@@ -68,6 +70,20 @@ def engine_for(graph: Path, options: BuildOptions, progress: Progress | None = N
         path.write_bytes(pack(_complete(info, built), built.plan))
 
     return cache.make_once(target, make, is_whole)
+
+
+def hand_out(engine: Path, destination: Path) -> None:
+    """Copy an engine out of the cache; `destination` appears only when it is complete.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".tweenrt-") as scratch:
+            shutil.copyfile(engine, Path(scratch) / destination.name).replace(destination)
+    except OSError as error:
+        raise OutputError(f"{destination}: cannot write the engine ({error.strerror})") from error
 
 
 def is_whole(path: Path) -> bool:

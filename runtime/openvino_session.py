@@ -124,7 +124,7 @@ def _compiled(ov: Any, model: Any, threads: int | None) -> Any:
     if any(node.op_type == "If" for node in plain.graph.node):
         # OpenVINO 2026.4 loads UGSP with gathering bodies, and gives memory away that the result of an If still needs:
         # the picture was off by up to 1.0, and right as soon as every such result was also an output of the graph.
-        raise NotImplementedError("it chooses between branches (If), which OpenVINO computes wrongly")
+        raise ValueError("it chooses between branches (If), which OpenVINO computes wrongly")
     options = _OPTIONS | ({} if threads is None else {"INFERENCE_NUM_THREADS": threads})
     return core.compile_model(core.read_model(plain.SerializeToString()), _DEVICE, options)
 

@@ -85,4 +85,4 @@ def test_an_engine_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None
     done = run("build", write_graph(tmp_path, WARP), "-o", tmp_path / "x.engine", *RTX)
     assert done.exit_code == 1
     assert "cannot write the engine" in done.stderr
-    assert not list(tmp_path.glob(".*.part"))
+    assert not list(tmp_path.glob(".tweenrt-*"))

@@ -14,6 +14,7 @@ from support.cli import run
 
 from tweenrt import cache
 from tweenrt.runtime import doctor
+from tweenrt.runtime.gpu import Gpu, Gpus
 
 
 def test_json_says_what_works_and_why_the_rest_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,7 +28,7 @@ def test_json_says_what_works_and_why_the_rest_does_not(tmp_path: Path, monkeypa
     assert all(b["usable"] or b["detail"] for b in report["backends"])
     assert {p["name"]: p["version"] for p in report["packages"]}["numpy"]
     assert report["encoders"]["ffv1"]
-    assert report["gpus"]["names"] or report["gpus"]["detail"]
+    assert report["gpus"]["found"] or report["gpus"]["detail"]
     assert report["cache"] == str(tmp_path / "not" / "made")
     assert report["cache_free_bytes"] > 0
     assert not (tmp_path / "not").exists()
@@ -72,7 +73,7 @@ def test_a_broken_installation_is_1_and_says_why(session: object, why: str, monk
 def test_an_installed_library_is_not_usable_without_a_backend_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda _: object())
     monkeypatch.setattr(doctor, "Backend", [doctor.Backend.ONNXRUNTIME])
-    status = doctor._gpu_backend("tensorrt", doctor.Gpus(("a GPU",), ""))
+    status = doctor._gpu_backend("tensorrt", Gpus((Gpu("a GPU", "sm87"),), ""))
     assert status.installed
     assert not status.usable
     assert "has no backend for it" in status.detail
