@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tweenrt.cli.console import step
-from tweenrt.cli.progress import BuildBar
+from tweenrt.cli.progress import PhaseBar
 from tweenrt.contract import parse_size
 from tweenrt.errors import UsageError
 from tweenrt.runtime.builder import BuildOptions, SizeRange
@@ -50,7 +50,7 @@ def build(
     options = BuildOptions(flavour, sizes, targets, plugins, workspace, level, aux_streams, portable)
     for source, destination in _files(graph, output):
         step(f"building {source.name} with {flavour.value}")
-        with BuildBar() as bar:
+        with PhaseBar() as bar:
             engine = engine_for(source, options, bar.update, device)
         hand_out(engine, destination)
         step(f"{destination}: {destination.stat().st_size / 2**20:.1f} MiB")

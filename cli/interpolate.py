@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from tweenrt.cli.console import err, print_json, step, warn
+from tweenrt.cli.graph import graph_for
 from tweenrt.cli.progress import Bar
 from tweenrt.contract import parse_rate
 from tweenrt.errors import UsageError, require
-from tweenrt.runtime import Backend, Interpolator, Region
+from tweenrt.runtime import Backend, Interpolator, Lane, Region
 from tweenrt.runtime.scene import CUT_THRESHOLD, Duplicates
 from tweenrt.runtime.timeline import ByFactor, Retiming, ToRate
 
@@ -31,13 +32,15 @@ def interpolate(
         Path, typer.Argument(metavar="OUTPUT", help="The video to write; a name without ending makes a folder of PNG.")
     ],
     model: Annotated[
-        str, typer.Option(help="A graph (ONNX file or split folder) if that exists, else a model of `tweenrt models`.")
+        str, typer.Option(help="A graph, an engine or a split folder if that exists, else a model of `tweenrt models`.")
     ],
     factor: Annotated[int | None, typer.Option(help="Frames made of each frame (default: 2).")] = None,
     fps: Annotated[str | None, typer.Option(help="Output frame rate instead, such as 60 or 60000/1001.")] = None,
     backend: Annotated[
-        Backend, typer.Option(help="What runs the network; auto: OpenVINO where it is installed and takes the graph.")
+        Backend,
+        typer.Option(help="What runs the network; auto: TensorRT on a GPU, else OpenVINO where installed."),
     ] = Backend.AUTO,
+    device: Annotated[int, typer.Option(min=0, help="Which GPU.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads for the network.")] = None,
     iterations: Annotated[int, typer.Option(min=1, help="Runs for each frame, for [D,R] networks.")] = 2,
     region: Annotated[
@@ -89,7 +92,13 @@ def interpolate(
         overwrite=overwrite,
     )
     regions = _numbers("--region", region or (), "mask.png=0.5")
-    with _open(model, options, backend, threads, iterations) as interpolator, Bar() as bar:
+    graph = graph_for(model, lambda: _check_source(options))
+    with (
+        Bar() as bar,
+        Interpolator.open(
+            graph, backend, threads=threads, iterations=iterations, lane=Lane(device, bar.building)
+        ) as interpolator,
+    ):
         interpolator.use_regions([Region.read(Path(mask), t) for mask, t in regions.items()])
         for name, value in _numbers("--set", setting or (), "mask_threshold=0.2").items():
             interpolator.set(name, value)
@@ -99,18 +108,11 @@ def interpolate(
     _report(summary, reports, as_json=as_json)
 
 
-def _open(model: str, options: PipelineOptions, backend: Backend, threads: int | None, iterations: int) -> Interpolator:
-    graph = Path(model)
-    if not graph.exists() and graph.suffix != ".onnx" and "/" not in model:
-        from tweenrt.runtime.video import open_source
+def _check_source(options: PipelineOptions) -> None:
+    """Refuse a video that cannot be read before a network is fetched and exported."""
+    from tweenrt.runtime.video import open_source
 
-        # Fetching and exporting take a minute: a video that cannot be read is better refused before.
-        open_source(options.source, rate=options.input_rate, damaged=options.damaged).close()
-        require("torch", extra="export", why=f"Making a graph of the model {model!r}")
-        from tweenrt.export.prepare import prepare_graph
-
-        graph = prepare_graph(model, step)
-    return Interpolator.open(graph, backend, threads=threads, iterations=iterations)
+    open_source(options.source, rate=options.input_rate, damaged=options.damaged).close()
 
 
 def _retiming(factor: int | None, fps: str | None) -> Retiming:

@@ -58,6 +58,11 @@ class Bar(_Shown):
         super().__init__()
         self._said = time.monotonic()
 
+    def building(self, phase: str, done: int, steps: int) -> bool:
+        """Show one step of an engine that is built first; see `tweenrt.runtime.build_progress.Progress`."""
+        self._bar.update(self._task, completed=done, total=steps, description=f"building the engine: {phase}")
+        return True
+
     def update(self, event: Progress) -> None:
         """Show one event."""
         eta = "" if event.eta is None else f", {_clock(event.eta)} to go"
@@ -68,8 +73,8 @@ class Bar(_Shown):
             step(f"{event.done} of {event.total or '?'} frames, {text}")
 
 
-class BuildBar(_Shown):
-    """Shows the phases of an engine build; nothing without a terminal.
+class PhaseBar(_Shown):
+    """Shows the phases of a piece of work, such as an engine build; nothing without a terminal.
 
     TensorRT asks between two steps whether it should stop, so Ctrl-C ends a build within seconds: the signal arrives
     in `update`, and the builder hands it on when TensorRT has returned.

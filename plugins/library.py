@@ -39,6 +39,15 @@ def library_path() -> Path:
     )
 
 
+def is_built() -> bool:
+    """Whether there is a library to load."""
+    try:
+        library_path()
+    except UsageError:
+        return False
+    return True
+
+
 def load(trt: ModuleType) -> Path:
     """Register our ops with TensorRT; a second call does nothing.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
 from tweenrt.contract import TimeInput
 from tweenrt.errors import UsageError
-from tweenrt.runtime.session import Array, Session, is_open
+from tweenrt.runtime.session import Array, Session, Tensor, is_open
 
 _REFERENCE, _REFERENCE_TIME = "frame_ref", "t_ref"
 
@@ -32,27 +33,31 @@ class Batches:
         self._settings: dict[str, Array] = {}
         self._sums: dict[str, tuple[Array, int]] = {}
 
-    def run(self, feeds: dict[str, Array], times: Sequence[Fraction], maps: Sequence[Array] = ()) -> list[Array]:
+    def run(
+        self, feeds: dict[str, Tensor], times: Sequence[Fraction], maps: Sequence[Array] = (), *, keep: bool = False
+    ) -> list[Any]:
         """Draw every moment.
 
         Args:
             feeds: every input but the times and the reference, with N = 1.
             times: moments.
             maps: where the graph takes distances, one [1,1,H',W'] for each moment.
+            keep: leave the outputs where they were computed.
 
         Returns:
             One output for each moment.
         """
-        drawn: list[Array] = []
+        drawn: list[Any] = []
         for numbers in _chunks(len(times), self._most):
             count = self._fixed or len(numbers)
             filled = [*numbers, *[numbers[-1]] * (count - len(numbers))]
-            batch = {name: _repeated(value, count) for name, value in feeds.items()}
+            batch: dict[str, Any] = {name: _repeated(value, count) for name, value in feeds.items()}
             if self._session.info.t is TimeInput.MAP:
                 batch["t"] = np.concatenate([maps[k] for k in filled])
             elif self._session.info.t is TimeInput.INPUT:
                 batch["t"] = np.array([float(times[k]) for k in filled], np.float32).reshape(count, 1, 1, 1)
-            results = self._iterated(batch) if _REFERENCE in self._session.inputs else self._run(batch)
+            run = self._iterated if _REFERENCE in self._session.inputs else self._run
+            results = run(batch, keep=keep)
             drawn += list(results.pop("frame_t")[: len(numbers)])
             self._note(results, len(numbers))
         return drawn
@@ -68,26 +73,27 @@ class Batches:
         """Mean of every reported row so far."""
         return {name: [float(v) for v in total / count] for name, (total, count) in self._sums.items()}
 
-    def _run(self, batch: dict[str, Array]) -> dict[str, Array]:
-        return self._session.run(batch | self._settings)
+    def _run(self, batch: dict[str, Any], *, keep: bool) -> dict[str, Any]:
+        return self._session.run(batch | self._settings, keep=keep)
 
-    def _iterated(self, batch: dict[str, Array]) -> dict[str, Array]:
+    def _iterated(self, batch: dict[str, Any], *, keep: bool) -> dict[str, Any]:
         """Walk from the earlier frame to the moment in equal steps, each from what the one before drew.
 
         Source: Zhong et al., "Clearer Frames, Anytime", ECCV 2024, iterative reference-based estimation.
         """
         distance, reference = batch["t"], batch["frame0"]
-        results: dict[str, Array] = {}
+        results: dict[str, Any] = {}
         for step in range(self._iterations):
             batch[_REFERENCE] = reference
             batch[_REFERENCE_TIME] = distance * np.float32(step / self._iterations)
             batch["t"] = distance * np.float32((step + 1) / self._iterations)
-            results = self._run(batch)
+            results = self._run(batch, keep=keep or step + 1 < self._iterations)
             reference = results["frame_t"]
         return results
 
-    def _note(self, results: dict[str, Array], count: int) -> None:
-        for name, value in results.items():
+    def _note(self, results: dict[str, Any], count: int) -> None:
+        for name, reported in results.items():
+            value = np.asarray(reported)
             total, seen = self._sums.get(name, (np.zeros(value.shape[1:]), 0))
             self._sums[name] = (total + value[:count].sum(axis=0), seen + count)
 
@@ -97,5 +103,5 @@ def _chunks(count: int, most: int) -> Iterator[range]:
         yield range(start, min(start + most, count))
 
 
-def _repeated(value: Array, count: int) -> Array:
-    return value if count == 1 else np.repeat(value, count, axis=0)
+def _repeated(value: Tensor, count: int) -> Tensor:
+    return value if count == 1 else value.repeat(count, axis=0)

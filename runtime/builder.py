@@ -99,7 +99,7 @@ def build_plan(path: Path, options: BuildOptions, progress: Progress | None = No
     """
     trt = open_tensorrt(options.flavour)
     graph = OnnxFile.load(path)
-    provided = _load_plugins(trt) if options.plugins else frozenset[str]()
+    provided = _load_plugins(trt) if options.plugins and graph.custom_ops else frozenset[str]()
     with trt.listening() as (logger, log):
         builder = trt.module.Builder(logger)
         network = _parse(trt, builder, graph, provided, log)

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tweenrt.contract import FrameIO, GraphInfo
 from tweenrt.errors import VideoError
+from tweenrt.runtime.cuda import Lane
 from tweenrt.runtime.frames import FrameFormat, crop
 from tweenrt.runtime.interpolator import Interpolator
 from tweenrt.runtime.ready import ReadyFrames
-from tweenrt.runtime.session import Array, Backend, Session, Shape, open_session
+from tweenrt.runtime.session import Array, Backend, Session, Shape, Tensor, open_session
 from tweenrt.runtime.video import SourceFrame, open_source
 
 FRAME = "frame_t"
@@ -169,13 +171,14 @@ class _Recorder:
         self.outputs: Mapping[str, Shape] = session.outputs
         self.settings: Mapping[str, Shape] = session.settings
         self.close = session.close
+        self.place = session.place
         self._session = session
         self._kept = kept
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        results = self._session.run(feeds)
+    def run(self, feeds: Mapping[str, Tensor], *, keep: bool = False) -> dict[str, Any]:
+        results = self._session.run(feeds, keep=keep)
         for name, value in results.items():
-            self._kept.setdefault(name, []).append(value)
+            self._kept.setdefault(name, []).append(np.asarray(value))
         return results
 
 
@@ -201,8 +204,8 @@ class _Listener:
     def __exit__(self, *_: object) -> None:
         self._interpolator.close()
 
-    def _open(self, path: Path, backend: Backend, threads: int | None) -> Session:
-        return _Recorder(open_session(path, backend, threads), self._kept)
+    def _open(self, path: Path, backend: Backend, threads: int | None, lane: Lane | None) -> Session:
+        return _Recorder(open_session(path, backend, threads, lane), self._kept)
 
 
 def _windows(path: Path) -> Iterator[Window]:

@@ -16,6 +16,7 @@ import numpy as np
 
 import tweenrt
 from tweenrt import cache
+from tweenrt.plugins import library
 from tweenrt.runtime import openvino_session
 from tweenrt.runtime.gpu import Gpus, find_gpus
 from tweenrt.runtime.session import Array, Backend
@@ -36,6 +37,8 @@ _PACKAGES = {
     "tensorrt": "TensorRT engines (extra: tensorrt)",
     "tensorrt-rtx": "TensorRT-RTX engines (extra: tensorrt-rtx)",
     "cuda-python": "GPU memory and streams (extra: tensorrt)",
+    "matplotlib": "the HTML file of tweenrt profile (extra: report)",
+    "nvidia-ml-py": "the power of NVIDIA GPUs (extra: report)",
     "openvino": "running graphs on the CPU, most of them faster (extra: openvino)",
 }
 _CODECS = ("libx264", "libx265", "ffv1", "libsvtav1", "h264_nvenc", "hevc_nvenc")
@@ -151,33 +154,28 @@ def _double_in_onnxruntime(numbers: Array) -> Array:
 
 
 def _double_in_openvino(numbers: Array) -> Array:
-    core = openvino_session.import_openvino().Core()
+    core = openvino_session.openvino_core()
     doubled: Array = core.compile_model(core.read_model(_TINY_MODEL), "CPU")([numbers])[0]
     return doubled
 
 
 def _gpu_backend(name: str, gpus: Gpus) -> BackendStatus:
-    installed = importlib.util.find_spec(_GPU_BACKENDS[name]) is not None
-    if not installed:
+    if not all(importlib.util.find_spec(package) for package in (_GPU_BACKENDS[name], "cuda")):
         return BackendStatus(name, installed=False, usable=False, detail=f"pip install 'tweenrt[{name}]'")
-    return _with_gpu(name, gpus)
+    detail = gpus.detail or f"{gpus.found[0]}; {_kernels()}"
+    return BackendStatus(name, installed=True, usable=bool(gpus.found), detail=detail)
+
+
+def _kernels() -> str:
+    if library.is_built():
+        return "with our kernels"
+    return "without our kernels, which are not built: make plugins"
 
 
 def _cuda(gpus: Gpus) -> BackendStatus:
     if importlib.util.find_spec("cuda") is None:
         return BackendStatus("cuda", installed=False, usable=False, detail="pip install 'tweenrt[tensorrt]'")
     return BackendStatus("cuda", True, bool(gpus.found), gpus.detail or "the driver answers")
-
-
-def _with_gpu(name: str, gpus: Gpus) -> BackendStatus:
-    return _if_known(name, usable=bool(gpus.found), detail=gpus.detail)
-
-
-def _if_known(name: str, *, usable: bool, detail: str) -> BackendStatus:
-    """An installed library that this version of tweenrt has no backend for is of no use to it."""
-    if name not in {known.value for known in Backend}:
-        return BackendStatus(name, True, False, f"tweenrt {tweenrt.__version__} has no backend for it")
-    return BackendStatus(name, True, usable, detail)
 
 
 def _encoders() -> dict[str, bool]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tweenrt.contract import GraphInfo, Kind, Reuse
 from tweenrt.errors import GraphError, UsageError
 from tweenrt.runtime.batches import Batches
 from tweenrt.runtime.frames import FrameFormat
-from tweenrt.runtime.session import Array, Session, Shape, is_open
+from tweenrt.runtime.session import Array, Session, Shape, Tensor, is_open
 
 if TYPE_CHECKING:
     from tweenrt.runtime.interpolator import PreparedFrame
@@ -35,7 +35,7 @@ class Window(NamedTuple):
     before: PreparedFrame | None = None
     after: PreparedFrame | None = None
 
-    def feeds(self, info: GraphInfo) -> dict[str, Array]:
+    def feeds(self, info: GraphInfo) -> dict[str, Tensor]:
         """The frame inputs of a graph."""
         feeds = {"frame0": self.first.ready, "frame1": self.second.ready}
         if info.frames == FOUR:
@@ -49,14 +49,20 @@ class Drawer(Protocol):
 
     info: GraphInfo
 
-    def draw(self, frames: Window, times: Sequence[Fraction], maps: Sequence[Array] = ()) -> list[Array]:
+    def draw(
+        self, frames: Window, times: Sequence[Fraction], maps: Sequence[Array] = (), *, keep: bool = False
+    ) -> list[Any]:
         """One output for each moment: [3,H',W'] float32, or [H,W,3] uint8 for uint8 graphs.
 
         Args:
             frames: what to draw from.
             times: moments, each strictly between 0 and 1.
             maps: for networks that take a distance for every pixel, one [1,1,H',W'] for each moment.
+            keep: leave the outputs where they were computed.
         """
+
+    def place(self, array: Tensor) -> Tensor:
+        """Bring a frame to where the graphs compute; see `tweenrt.runtime.session.Session.place`."""
 
     def check_size(self, height: int, width: int, form: FrameFormat) -> None:
         """Refuse padded frames that the graph does not take.
@@ -95,6 +101,10 @@ class _GraphDrawer:
         """See `Drawer.check_size`."""
         _check_size(self._drawing.inputs["frame0"], height, width, form)
 
+    def place(self, array: Tensor) -> Tensor:
+        """See `Drawer.place`."""
+        return self._drawing.place(array)
+
     def set(self, name: str, value: float) -> None:
         """See `Drawer.set`."""
         self._batches.set(name, value)
@@ -115,9 +125,11 @@ class PairDrawer(_GraphDrawer):
     def __init__(self, session: Session, max_batch: int, iterations: int) -> None:
         super().__init__(session, max_batch, iterations)
 
-    def draw(self, frames: Window, times: Sequence[Fraction], maps: Sequence[Array] = ()) -> list[Array]:
+    def draw(
+        self, frames: Window, times: Sequence[Fraction], maps: Sequence[Array] = (), *, keep: bool = False
+    ) -> list[Any]:
         """See `Drawer.draw`."""
-        return self._batches.run(frames.feeds(self.info), times, maps)
+        return self._batches.run(frames.feeds(self.info), times, maps, keep=keep)
 
 
 class SplitDrawer(_GraphDrawer):
@@ -128,19 +140,21 @@ class SplitDrawer(_GraphDrawer):
         super().__init__(synthesis, max_batch, iterations, encoder)
         self._encoder = encoder
 
-    def draw(self, frames: Window, times: Sequence[Fraction], maps: Sequence[Array] = ()) -> list[Array]:
+    def draw(
+        self, frames: Window, times: Sequence[Fraction], maps: Sequence[Array] = (), *, keep: bool = False
+    ) -> list[Any]:
         """See `Drawer.draw`."""
         feeds = frames.feeds(self.info)
         if self.info.reuse is Reuse.PAIR:
-            feeds |= self._encoder.run(feeds)
+            feeds |= self._encoder.run(feeds, keep=True)
         else:
             for side, frame in enumerate((frames.first, frames.second)):
                 feeds |= {f"feature{side}_{i}": f for i, f in enumerate(self._features(frame))}
-        return self._batches.run(feeds, times, maps)
+        return self._batches.run(feeds, times, maps, keep=keep)
 
-    def _features(self, frame: PreparedFrame) -> tuple[Array, ...]:
+    def _features(self, frame: PreparedFrame) -> tuple[Tensor, ...]:
         if frame.features is None:
-            frame.features = tuple(self._encoder.run({"frame": frame.ready}).values())
+            frame.features = tuple(self._encoder.run({"frame": frame.ready}, keep=True).values())
         return frame.features
 
 
@@ -151,14 +165,16 @@ class FlowRefineDrawer(_GraphDrawer):
         _expect_halves(flow, refine, (Kind.FLOW, Kind.REFINE))
         super().__init__(refine, max_batch, iterations, flow)
         self._flow = flow
-        self._last: tuple[Window, dict[str, Array]] | None = None
+        self._last: tuple[Window, dict[str, Tensor]] | None = None
 
-    def draw(self, frames: Window, times: Sequence[Fraction], maps: Sequence[Array] = ()) -> list[Array]:
+    def draw(
+        self, frames: Window, times: Sequence[Fraction], maps: Sequence[Array] = (), *, keep: bool = False
+    ) -> list[Any]:
         """See `Drawer.draw`."""
         feeds = frames.feeds(self.info)
         if self._last is None or any(a is not b for a, b in zip(self._last[0], frames, strict=True)):
-            self._last = (frames, self._flow.run(feeds))
-        return self._batches.run(feeds | self._last[1], times, maps)
+            self._last = (frames, self._flow.run(feeds, keep=True))
+        return self._batches.run(feeds | self._last[1], times, maps, keep=keep)
 
 
 def _check_size(shape: Shape, height: int, width: int, form: FrameFormat) -> None:

@@ -139,6 +139,13 @@ def write_timings(path: Path, timings: bytes) -> None:
     cache.make_once(path, make, valid=lambda target: read_timings(target) == timings)
 
 
+def plugins_sha256() -> str:
+    """SHA-256 of the plugin library that is in use."""
+    from tweenrt.plugins.library import library_path
+
+    return hashlib.sha256(library_path().read_bytes()).hexdigest()
+
+
 def _entries() -> Iterator[Entry]:
     for path in folder().glob(f"*{_ENDING}"):
         stat = path.stat()
@@ -161,19 +168,13 @@ def _describe(trt: TensorRT, graph: OnnxFile, options: BuildOptions, device: int
         device=str(gpus[device]) if gpus and not options.targets else "",
         targets=options.targets,
         portable=options.portable,
-        plugins_sha256=_plugins_sha256() if options.plugins else "",
+        plugins_sha256=plugins_sha256() if options.plugins and graph.custom_ops else "",
         options=json.loads(json.dumps(asked)),
     )
 
 
 def _complete(info: EngineInfo, built: Built) -> EngineInfo:
     return EngineInfo(**(asdict(info) | {"plugins": dict(built.plugin_nodes), "inputs": dict(built.inputs)}))
-
-
-def _plugins_sha256() -> str:
-    from tweenrt.plugins.library import library_path
-
-    return hashlib.sha256(library_path().read_bytes()).hexdigest()
 
 
 def _key(info: EngineInfo) -> str:

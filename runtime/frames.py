@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tweenrt.contract import Padding
 from tweenrt.errors import UsageError
+from tweenrt.runtime.device_memory import DeviceArray
 
 Frame = NDArray[Any]
 Planar = NDArray[np.float32]
@@ -40,7 +41,7 @@ class FrameFormat:
     width: int
 
     @classmethod
-    def of(cls, frame: Frame) -> FrameFormat:
+    def of(cls, frame: Frame | DeviceArray) -> FrameFormat:
         """The format of `frame`.
 
         Raises:

@@ -6,19 +6,25 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from tweenrt.contract import FrameIO, GraphInfo, Kind, TimeInput
 from tweenrt.errors import GraphError, UsageError
+from tweenrt.runtime.cuda import Lane
+from tweenrt.runtime.device_memory import on_device
 from tweenrt.runtime.distance import DistanceMap, Region, distance_map
 from tweenrt.runtime.drawing import FOUR, Drawer, FlowRefineDrawer, PairDrawer, SplitDrawer, Window
 from tweenrt.runtime.frames import Frame, FrameFormat, Planar, crop, pad, pad_map
-from tweenrt.runtime.session import Array, Backend, Session, open_session
+from tweenrt.runtime.session import ENGINE_ENDING, Array, Backend, Session, Tensor, open_session
+
+if TYPE_CHECKING:
+    from tweenrt.runtime.device_memory import DeviceArray
 
 _HALF = Fraction(1, 2)
 Time = Fraction | float
-Opener = Callable[[Path, Backend, int | None], Session]
+Opener = Callable[[Path, Backend, int | None, Lane | None], Session]
 
 
 class PreparedFrame:
@@ -28,10 +34,11 @@ class PreparedFrame:
     it. Drop it and its features are freed.
     """
 
-    def __init__(self, form: FrameFormat, ready: Array) -> None:
+    def __init__(self, form: FrameFormat, ready: Tensor, *, keep: bool = False) -> None:
         self.form = form
         self.ready = ready
-        self.features: tuple[Array, ...] | None = None
+        self.keep = keep  # what is drawn from it stays on the GPU, as it was given there
+        self.features: tuple[Tensor, ...] | None = None
 
 
 class Interpolator:
@@ -44,8 +51,9 @@ class Interpolator:
         ...     (middle,) = interpolator.between(frame0, frame1, [0.5])
     """
 
-    def __init__(self, drawer: Drawer) -> None:
+    def __init__(self, drawer: Drawer, lane: Lane | None = None) -> None:
         self._drawer = drawer
+        self._lane = lane
         self.info: GraphInfo = drawer.info
         self._regions: tuple[Region, ...] = ()
 
@@ -58,18 +66,21 @@ class Interpolator:
         threads: int | None = None,
         max_batch: int = 1,
         iterations: int = 2,
+        lane: Lane | None = None,
         opener: Opener = open_session,
     ) -> Interpolator:
         """Load a graph.
 
         Args:
-            graph: an ONNX file of kind ``pair``, or a folder that holds ``encoder.onnx`` and ``synthesis.onnx``, or
-                ``flow.onnx`` and ``refine.onnx``.
+            graph: an ONNX file of kind ``pair`` or an engine built from one, or a folder that holds ``encoder`` and
+                ``synthesis``, or ``flow`` and ``refine``, as ``.onnx`` or ``.engine``.
             backend: what executes it.
             threads: CPU threads for one run; None leaves the choice to the backend.
             max_batch: most moments drawn in one run, where the graph leaves N open. On a CPU more than one is up to
                 10 % slower, from 128x192 to 512x896, and takes as many times the memory; a GPU may gain.
             iterations: runs for each frame, for networks that refine an earlier estimate ([D,R]); others ignore it.
+            lane: the GPU to use, and who is told of engines that are built; None for the first GPU. The interpolator
+                closes it.
             opener: loads each file; for who wants to stand between the interpolator and its sessions.
 
         Raises:
@@ -78,31 +89,36 @@ class Interpolator:
         if iterations < 1:
             raise UsageError(f"expected 1 iteration or more, got {iterations}")
         path = Path(graph)
+        lane = lane or Lane()
         if path.is_dir():
-            flows = (path / f"{Kind.FLOW.value}.onnx").is_file()
-            kinds = (Kind.FLOW, Kind.REFINE) if flows else (Kind.ENCODER, Kind.SYNTHESIS)
-            first, second = (opener(path / f"{kind.value}.onnx", backend, threads) for kind in kinds)
-            halves = FlowRefineDrawer if flows else SplitDrawer
-            return cls(halves(first, second, max_batch, iterations))
-        session = opener(path, backend, threads)
+            halves, paths = _halves(path)
+            first, second = (opener(half, backend, threads, lane) for half in paths)
+            return cls(halves(first, second, max_batch, iterations), lane)
+        session = opener(path, backend, threads, lane)
         _expect_pair(session, path)
-        return cls(PairDrawer(session, max_batch, iterations))
+        return cls(PairDrawer(session, max_batch, iterations), lane)
 
     def prepare(self, frame: Frame) -> PreparedFrame:
         """Make `frame` ready, so that what can be computed once is.
 
         Args:
-            frame: [H,W,3] or [3,H,W], RGB; uint8, uint16, float16 or float32 (0..1).
+            frame: [H,W,3] or [3,H,W], RGB; uint8, uint16, float16 or float32 (0..1). With TensorRT also an array in
+                GPU memory, of any library that has ``__cuda_array_interface__`` or DLPack: [H,W,3] uint8 for graphs
+                with uint8 frames, else [3,H,W] float32 whose sides are multiples of `info.divisor`. It is used
+                without a copy and must not change before it has been drawn from, and what is drawn from it stays in
+                GPU memory as well: `tweenrt.runtime.DeviceArray`.
 
         Raises:
             UsageError: the frame has another shape or dtype, or a size that the graph does not take.
         """
+        if on_device(frame):
+            return self._prepare_on_device(frame)
         form = FrameFormat.of(frame)
         if self.info.io is FrameIO.UINT8:
-            return PreparedFrame(form, _bytes(frame, form))
+            return PreparedFrame(form, self._drawer.place(_bytes(frame, form)))
         ready = pad(form.to_planar(frame), self.info.padding, self.info.divisor)
         self._drawer.check_size(ready.shape[2], ready.shape[3], form)
-        return PreparedFrame(form, ready)
+        return PreparedFrame(form, self._drawer.place(ready))
 
     def between(
         self,
@@ -145,7 +161,7 @@ class Interpolator:
             drawn = _Midpoints(self, first, second)
             return [drawn.at(t) for t in moments]
         maps = self._maps(moments, distances, first.form)
-        return [self._finish(p, first.form) for p in self._drawer.draw(window, moments, maps)]
+        return self._finished(self._drawer.draw(window, moments, maps, keep=first.keep), first)
 
     def use_regions(self, regions: Sequence[Region]) -> None:
         """From now on draw these parts of the picture at moments of their own.
@@ -184,6 +200,8 @@ class Interpolator:
     def close(self) -> None:
         """Free the network; the interpolator cannot be used after that."""
         self._drawer.close()
+        if self._lane is not None:
+            self._lane.close()
 
     def __enter__(self) -> Interpolator:  # noqa: PYI034  (typing.Self needs Python 3.11)
         return self
@@ -205,6 +223,8 @@ class Interpolator:
         neighbours = [None if frame is None else self._prepared(frame) for frame in around]
         window = Window(self._prepared(frame0), self._prepared(frame1), *neighbours)
         forms = [frame.form for frame in window if frame is not None]
+        if len({frame.keep for frame in window if frame is not None}) > 1:
+            raise UsageError("expected all frames in GPU memory or none, got both; bring them to one place first")
         if any(form != forms[0] for form in forms):
             raise UsageError(f"expected frames of one format, got {' and '.join(str(form) for form in forms)}")
         return window
@@ -241,8 +261,40 @@ class Interpolator:
         return form.from_planar(planar)
 
     def _midpoint(self, first: PreparedFrame, second: PreparedFrame) -> Frame:
-        (drawn,) = self._drawer.draw(Window(first, second), [_HALF])
-        return self._finish(drawn, first.form)
+        (drawn,) = self._finished(self._drawer.draw(Window(first, second), [_HALF], keep=first.keep), first)
+        return drawn
+
+    def _prepare_on_device(self, frame: Any) -> PreparedFrame:
+        """See `prepare`: a frame in GPU memory, as the graph takes it."""
+        placed = cast("DeviceArray", self._drawer.place(frame))
+        form = FrameFormat.of(placed)
+        takes_bytes = self.info.io is FrameIO.UINT8
+        wanted = (True, np.dtype(np.uint8)) if takes_bytes else (False, np.dtype(np.float32))
+        if (form.channels_last, form.dtype) != wanted:
+            raise UsageError(
+                f"expected a frame in GPU memory as {'[H,W,3] uint8' if takes_bytes else '[3,H,W] float32, 0..1'}, "
+                f"which this graph takes without a copy, got {list(placed.shape)} {placed.dtype}; convert it there, or "
+                "export the graph with another --io"
+            )
+        if not takes_bytes:
+            self._check_whole(form)
+        return PreparedFrame(form, placed.reshape(1, *placed.shape), keep=True)
+
+    def _check_whole(self, form: FrameFormat) -> None:
+        """A float frame in GPU memory is not padded, so that its size must be one that the graph takes."""
+        if form.height % self.info.divisor or form.width % self.info.divisor:
+            raise UsageError(
+                f"expected a float frame in GPU memory whose sides are multiples of {self.info.divisor}, got "
+                f"{form.height}x{form.width}; pad it, or export the graph with --io uint8, which pads by itself"
+            )
+        self._drawer.check_size(form.height, form.width, form)
+
+    def _finished(self, drawn: list[Any], first: PreparedFrame) -> list[Frame]:
+        """What was drawn, as callers get it."""
+        if not first.keep:
+            return [self._finish(picture, first.form) for picture in drawn]
+        drawn[0].lane.synchronize()
+        return drawn
 
 
 class _Midpoints:
@@ -278,6 +330,14 @@ def _bytes(frame: Frame, form: FrameFormat) -> Array:
             f"this graph takes uint8 frames, got {form.dtype}; export it with --io float for more than 8 bits"
         )
     return np.ascontiguousarray(frame if form.channels_last else np.moveaxis(frame, 0, 2))[None]
+
+
+def _halves(folder: Path) -> tuple[type[FlowRefineDrawer | SplitDrawer], list[Path]]:
+    """Who calls the two files of `folder`, and where they are; graphs, or engines where there are no graphs."""
+    ending = ENGINE_ENDING if any(folder.glob(f"*{ENGINE_ENDING}")) and not any(folder.glob("*.onnx")) else ".onnx"
+    flows = (folder / f"{Kind.FLOW.value}{ending}").is_file()
+    kinds = (Kind.FLOW, Kind.REFINE) if flows else (Kind.ENCODER, Kind.SYNTHESIS)
+    return FlowRefineDrawer if flows else SplitDrawer, [folder / f"{kind.value}{ending}" for kind in kinds]
 
 
 def _expect_pair(session: Session, path: Path) -> None:

@@ -73,6 +73,11 @@ class OnnxFile:
         held = {i.name for i in self.model.graph.initializer}
         return {i.name: _axes(i) for i in self.model.graph.input if i.name not in held}
 
+    @cached_property
+    def outputs(self) -> dict[str, tuple[Axis, ...]]:
+        """What comes out: name → axes."""
+        return {o.name: _axes(o) for o in self.model.graph.output}
+
     @property
     def open_inputs(self) -> dict[str, tuple[Axis, ...]]:
         """Inputs with an axis that is not fixed: name → axes."""
@@ -88,6 +93,11 @@ class OnnxFile:
     def custom_ops(self) -> Mapping[str, int]:
         """Our ops in the graph: op → nodes."""
         return Counter(node.op_type for node in self.model.graph.node if node.domain == OP_DOMAIN)
+
+    def letters_for(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+        """What the open sizes are where the inputs have these shapes: letter → size."""
+        pairs = ((axis, size) for name, axes in self.inputs.items() for axis, size in zip(axes, shapes[name]))  # noqa: B905
+        return {axis: size for axis, size in pairs if isinstance(axis, str) and axis.isalpha()}
 
     def size_of(self, axis: Axis, letters: Mapping[str, int]) -> int:
         """The size of `axis` where the letters have these values.

@@ -1,33 +1,42 @@
-"""Run a graph with ONNX Runtime on the CPU."""
+"""Run a graph with ONNX Runtime: on the CPU, or on a GPU where its CUDA provider is installed."""
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tweenrt.contract import GraphInfo
 from tweenrt.errors import BackendError, GraphError, require
-from tweenrt.runtime.session import Array, Shape
+from tweenrt.runtime.gpu import find_gpus
+from tweenrt.runtime.node_names import NodeNames
+from tweenrt.runtime.onnx_file import OnnxFile
+from tweenrt.runtime.onnxruntime_events import kernel_times
+from tweenrt.runtime.session import OnCpu, Shape, Tensor
+from tweenrt.runtime.timing import LayerTime
 
 _LOG_ERRORS_ONLY = 3
+_CUDA = "CUDAExecutionProvider"
 
 
-class OnnxRuntimeSession:
-    """A `tweenrt.runtime.session.Session` on ONNX Runtime's CPU provider."""
+class OnnxRuntimeSession(OnCpu):
+    """A `tweenrt.runtime.session.Session` on ONNX Runtime. Frames come and go through the CPU's memory.
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
+    Args:
+        path: an ONNX file of ours.
+        threads: CPU threads for one run; None leaves the choice to ONNX Runtime.
+        gpu: number of the GPU to use where the package ``onnxruntime-gpu`` finds one.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None, gpu: int = 0) -> None:
         ort = require("onnxruntime", extra="video", why="Running a graph on the CPU")
-        options = ort.SessionOptions()
-        options.log_severity_level = _LOG_ERRORS_ONLY
-        if threads is not None:
-            options.intra_op_num_threads = threads
-        # Spinning worker threads would take the cores that decoding and encoding need between two runs.
-        # The rest stays at its defaults: with RIFE 4.25 at 480p, two nodes at a time (parallel execution) or no memory
-        # arena each took half as much time again.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._options = partial(_options, ort, threads)
+        self._load = partial(ort.InferenceSession, providers=_providers(ort, gpu))
         try:
-            self._session: Any = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session: Any = self._load(str(path), self._options())
         except Exception as error:  # ONNX Runtime's exceptions share no base class
             raise GraphError(
                 f"{path}: expected an ONNX file that ONNX Runtime can load, it said: {_first_line(error)}; "
@@ -40,7 +49,7 @@ class OnnxRuntimeSession:
         self.settings: dict[str, Shape] = {v.name: tuple(v.shape) for v in overridable}
         self.outputs: dict[str, Shape] = {v.name: tuple(v.shape) for v in self._session.get_outputs()}
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    def run(self, feeds: Mapping[str, Tensor], *, keep: bool = False) -> dict[str, Any]:  # noqa: ARG002
         """See `tweenrt.runtime.session.Session.run`."""
         if self._session is None:
             raise BackendError(f"{self.path}: the session is closed")
@@ -50,9 +59,48 @@ class OnnxRuntimeSession:
             raise BackendError(f"{self.path}: ONNX Runtime failed: {_first_line(error)}") from error
         return dict(zip(self.outputs, results, strict=True))
 
+    def layer_times(self, feeds: Mapping[str, Tensor], runs: int) -> list[LayerTime]:
+        """See `tweenrt.runtime.timing.TimesLayers`.
+
+        A second session measures, since one that profiles is slower. The first of its runs is not counted.
+
+        Raises:
+            MissingExtraError: the package ``onnx`` is not installed.
+        """
+        names = NodeNames(OnnxFile.load(self.path, extra="report", why="Timing layers").model)
+        options = self._options()
+        options.enable_profiling = True
+        with tempfile.TemporaryDirectory(prefix="tweenrt-") as folder:
+            options.profile_file_prefix = str(Path(folder) / "run")
+            session = self._load(names.model.SerializeToString(), options)
+            for _ in range(1 + runs):
+                session.run(None, dict(feeds))
+            events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+        return names.gather(kernel_times(events, skipped=1))
+
     def close(self) -> None:
         """See `tweenrt.runtime.session.Session.close`."""
         self._session = None
+
+
+def _options(ort: Any, threads: int | None) -> Any:
+    options = ort.SessionOptions()
+    options.log_severity_level = _LOG_ERRORS_ONLY
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    # Spinning worker threads would take the cores that decoding and encoding need between two runs.
+    # The rest stays at its defaults: with RIFE 4.25 at 480p, two nodes at a time (parallel execution) or no memory
+    # arena each took half as much time again.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _providers(ort: Any, gpu: int) -> list[Any]:
+    """What ONNX Runtime may use; nodes that the first does not take go to the second."""
+    on_cpu = "CPUExecutionProvider"
+    if find_gpus().found and _CUDA in ort.get_available_providers():
+        return [(_CUDA, {"device_id": gpu}), on_cpu]
+    return [on_cpu]
 
 
 def _first_line(error: Exception) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tweenrt.errors import BackendError, require
+from tweenrt.runtime.node_names import Kernel, NodeNames
 from tweenrt.runtime.onnx_file import OnnxFile
-from tweenrt.runtime.session import Array, Shape
+from tweenrt.runtime.session import Array, OnCpu, Shape, Tensor
+from tweenrt.runtime.timing import LayerTime
 
 PACKAGES = ("openvino", "onnx")
 """What has to be installed: OpenVINO's ONNX reader knows neither functions nor metadata, so ``onnx`` handles them."""
@@ -19,6 +22,7 @@ _TELEMETRY = "openvino_telemetry"
 _EXTRA = "openvino"
 _WHY = "Running a graph with OpenVINO"
 _DEVICE = "CPU"
+_FUSED = "originalLayersNames"
 _OPTIONS = {
     # Where the processor has bfloat16, OpenVINO would compute in that: 2 decimal digits.
     "INFERENCE_PRECISION_HINT": "f32",
@@ -30,14 +34,15 @@ _OPTIONS = {
 }
 
 
-class OpenVinoSession:
+class OpenVinoSession(OnCpu):
     """A `tweenrt.runtime.session.Session` on OpenVINO's CPU device, in FP32."""
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        ov = import_openvino()
+        core = openvino_core()
         file = OnnxFile.load(path, extra=_EXTRA, why=_WHY)
         graph = file.model.graph
         self.path = path
+        self._threads = threads
         self.info = file.info
         self._settings = _take_defaults(graph)
         inputs = {v.name: _shape(v) for v in graph.input}
@@ -45,7 +50,7 @@ class OpenVinoSession:
         self.settings = {name: shape for name, shape in inputs.items() if name in self._settings}
         self.outputs = {v.name: _shape(v) for v in graph.output}
         try:
-            compiled = _compiled(ov, file.model, threads)
+            compiled = _compiled(core, file.model, threads)
         except Exception as error:  # OpenVINO's errors are all RuntimeError, those of onnx are not
             raise BackendError(
                 f"{path}: OpenVINO cannot run this graph: {_reason(error)}; use the backend onnxruntime"
@@ -53,7 +58,7 @@ class OpenVinoSession:
         self._read = {v.get_any_name() for v in compiled.inputs}  # an input that no node reads is not among them
         self._request: Any = compiled.create_infer_request()
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    def run(self, feeds: Mapping[str, Tensor], *, keep: bool = False) -> dict[str, Any]:  # noqa: ARG002
         """See `tweenrt.runtime.session.Session.run`."""
         if self._request is None:
             raise BackendError(f"{self.path}: the session is closed")
@@ -67,6 +72,26 @@ class OpenVinoSession:
             raise BackendError(f"{self.path}: OpenVINO failed: {_reason(error)}") from error
         return {name: results[place] for place, name in enumerate(self.outputs)}
 
+    def layer_times(self, feeds: Mapping[str, Tensor], runs: int) -> list[LayerTime]:
+        """See `tweenrt.runtime.timing.TimesLayers`. The graph is compiled again; the first run is not counted."""
+        model = OnnxFile.load(self.path, extra=_EXTRA, why=_WHY).model
+        _take_defaults(model.graph)
+        names = NodeNames(model)
+        compiled = _compiled(openvino_core(), names.model, self._threads, timed=True)
+        fused = {node.get_friendly_name(): _fused(node) for node in compiled.get_runtime_model().get_ops()}
+        request = compiled.create_infer_request()
+        values = {name: value for name, value in (self._settings | dict(feeds)).items() if name in self._read}
+        request.infer(values, share_inputs=True)
+        kernels = []
+        for _ in range(runs):
+            request.infer(values, share_inputs=True)
+            kernels += [
+                Kernel(fused.get(k.node_name) or k.node_name, k.node_type, k.real_time.total_seconds() * 1000 / runs)
+                for k in request.profiling_info
+                if k.real_time
+            ]
+        return names.gather(kernels)
+
     def close(self) -> None:
         """See `tweenrt.runtime.session.Session.close`."""
         self._request = None
@@ -77,7 +102,7 @@ def is_installed() -> bool:
     return all(importlib.util.find_spec(name) for name in PACKAGES)
 
 
-def import_openvino() -> Any:
+def _import_openvino() -> Any:
     """Import OpenVINO without its telemetry.
 
     On import it starts a thread that reports to Google Analytics, and writes an identifier into the home folder, unless
@@ -95,6 +120,22 @@ def import_openvino() -> Any:
     finally:
         if hide:
             del modules[_TELEMETRY]
+
+
+def openvino_core() -> Any:
+    """The process's ``openvino.Core``.
+
+    Raises:
+        MissingExtraError: OpenVINO is not installed.
+    """
+    return _core(_import_openvino())
+
+
+@cache
+def _core(ov: Any) -> Any:
+    # It is never let go: with the first one, the CPU plugin gives the thread a new stack for signals, and it frees that
+    # with the last one, on whatever thread. On another one, Ctrl-C then kills the process without a word (2026.4).
+    return ov.Core()
 
 
 def _take_defaults(graph: Any) -> dict[str, Array]:
@@ -115,17 +156,22 @@ def _shape(value: Any) -> Shape:
     return tuple(a.dim_value if a.HasField("dim_value") else a.dim_param or "?" for a in axes)
 
 
-def _compiled(ov: Any, model: Any, threads: int | None) -> Any:
+def _fused(node: Any) -> str:
+    """The names of everything that a node of the compiled graph stands for."""
+    info = node.get_rt_info()
+    return str(info[_FUSED].astype(str)) if _FUSED in info else ""
+
+
+def _compiled(core: Any, model: Any, threads: int | None, *, timed: bool = False) -> Any:
     """`model` for the CPU, with the bodies of our ops in the place of their nodes."""
     from onnx import inliner
 
-    core = ov.Core()
     plain = inliner.inline_local_functions(model)
     if any(node.op_type == "If" for node in plain.graph.node):
         # OpenVINO 2026.4 loads UGSP with gathering bodies, and gives memory away that the result of an If still needs:
         # the picture was off by up to 1.0, and right as soon as every such result was also an output of the graph.
         raise ValueError("it chooses between branches (If), which OpenVINO computes wrongly")
-    options = _OPTIONS | ({} if threads is None else {"INFERENCE_NUM_THREADS": threads})
+    options = _OPTIONS | {"PERF_COUNT": timed} | ({} if threads is None else {"INFERENCE_NUM_THREADS": threads})
     return core.compile_model(core.read_model(plain.SerializeToString()), _DEVICE, options)
 
 
@@ -136,4 +182,4 @@ def _reason(error: Exception) -> str:
     return (unknown or lines[-1:] or [type(error).__name__])[0].removeprefix("-- ")
 
 
-__all__ = ["PACKAGES", "OpenVinoSession", "import_openvino", "is_installed"]
+__all__ = ["PACKAGES", "OpenVinoSession", "is_installed", "openvino_core"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,18 +12,27 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from tweenrt.contract import GraphInfo
-from tweenrt.errors import GraphError, TweenrtError
+from tweenrt.errors import EngineError, GraphError, TweenrtError, UsageError
+from tweenrt.runtime.cuda import Lane
+from tweenrt.runtime.device_memory import DeviceArray, on_device
+from tweenrt.runtime.gpu import find_gpus
 
 Array = NDArray[Any]
+Tensor = Array | DeviceArray
+"""An array where a session computes: in the memory of the CPU, or in that of a GPU."""
+
 Shape = tuple[int | str, ...]
+ENGINE_ENDING = ".engine"
 
 
 class Backend(str, Enum):
     """What executes a graph."""
 
-    AUTO = "auto"  # OpenVINO where it is installed and takes the graph, else ONNX Runtime
-    ONNXRUNTIME = "onnxruntime"
+    AUTO = "auto"  # TensorRT where there is a GPU; else OpenVINO where it is installed and takes the graph
+    ONNXRUNTIME = "onnxruntime"  # on the GPU where its CUDA provider is installed and finds one
     OPENVINO = "openvino"
+    TENSORRT = "tensorrt"
+    TENSORRT_RTX = "tensorrt-rtx"
 
 
 class Session(Protocol):
@@ -45,11 +56,20 @@ class Session(Protocol):
     def settings(self) -> Mapping[str, Shape]:
         """Inputs that need not be given, because the graph holds a default: name → shape."""
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    def place(self, array: Tensor) -> Tensor:
+        """Bring an array, numpy's or one in GPU memory, to where the session computes, for more than one run.
+
+        Raises:
+            UsageError: it is in GPU memory and the session does not compute there.
+        """
+
+    def run(self, feeds: Mapping[str, Tensor], *, keep: bool = False) -> dict[str, Any]:
         """Run once.
 
         Args:
             feeds: a contiguous array for every input, of the graph's dtype and shape; settings where wanted.
+            keep: leave the outputs where they were computed, for another run on the same lane. Otherwise they are
+                numpy arrays.
 
         Returns:
             Output name → array.
@@ -62,49 +82,103 @@ class Session(Protocol):
         """Free what the session holds; it cannot run after that."""
 
 
-def open_session(path: Path, backend: Backend = Backend.AUTO, threads: int | None = None) -> Session:
-    """Load the graph at `path`.
+class OnCpu:
+    """What all sessions on the CPU share."""
+
+    def place(self, array: Tensor) -> Array:
+        """See `Session.place`."""
+        if on_device(array):
+            raise UsageError(
+                "got a frame in GPU memory, but this graph runs on the CPU; open it with the backend tensorrt or "
+                "tensorrt-rtx, or give numpy arrays"
+            )
+        return array  # type: ignore[return-value]  # on_device() has ruled out the other kind
+
+
+def open_session(
+    path: Path, backend: Backend = Backend.AUTO, threads: int | None = None, lane: Lane | None = None
+) -> Session:
+    """Load the graph or engine at `path`.
 
     Args:
-        path: an ONNX file written by tweenrt.
+        path: an ONNX file written by tweenrt, or an engine.
         backend: what executes it; ``AUTO`` takes the fastest that works here.
         threads: CPU threads for one run; None leaves the choice to the backend.
+        lane: the GPU to use, and what sessions that work together share on it; None for the first GPU alone.
 
     Raises:
         GraphError: the file is missing, damaged or not ours.
+        EngineError: the engine is damaged, not ours, or does not fit this machine.
         BackendError: the backend that was asked for cannot run this graph.
         MissingExtraError: the backend is not installed.
     """
     if not path.is_file():
         raise GraphError(f"{path}: no such graph; make one with `tweenrt export MODEL -o {path}`")
-    return _OPENERS[backend](path, threads)
+    if path.suffix == ENGINE_ENDING:
+        return _engine(path, backend, lane)
+    return _OPENERS[backend](path, threads, lane)
 
 
-def _onnxruntime(path: Path, threads: int | None) -> Session:
+def _onnxruntime(path: Path, threads: int | None, lane: Lane | None) -> Session:
     from tweenrt.runtime.onnxruntime_session import OnnxRuntimeSession
 
-    return OnnxRuntimeSession(path, threads)
+    return OnnxRuntimeSession(path, threads, lane.gpu if lane else 0)
 
 
-def _openvino(path: Path, threads: int | None) -> Session:
+def _openvino(path: Path, threads: int | None, _: Lane | None) -> Session:
     from tweenrt.runtime.openvino_session import OpenVinoSession
 
     return OpenVinoSession(path, threads)
 
 
-def _fastest(path: Path, threads: int | None) -> Session:
-    """What OpenVINO refuses goes to ONNX Runtime, which runs every graph and says what is wrong with a bad one."""
-    from tweenrt.runtime.openvino_session import is_installed
+def _tensorrt(path: Path, _: int | None, lane: Lane | None) -> Session:
+    from tweenrt.runtime.tensorrt import Flavour
+    from tweenrt.runtime.tensorrt_session import TensorRtSession
 
-    if is_installed():
-        try:
-            return _openvino(path, threads)
-        except TweenrtError:
-            pass
-    return _onnxruntime(path, threads)
+    return TensorRtSession.of_graph(path, Flavour.TENSORRT, lane)
 
 
-_OPENERS = {Backend.AUTO: _fastest, Backend.ONNXRUNTIME: _onnxruntime, Backend.OPENVINO: _openvino}
+def _tensorrt_rtx(path: Path, _: int | None, lane: Lane | None) -> Session:
+    from tweenrt.runtime.tensorrt import Flavour
+    from tweenrt.runtime.tensorrt_session import TensorRtSession
+
+    return TensorRtSession.of_graph(path, Flavour.RTX, lane)
+
+
+def _engine(path: Path, backend: Backend, lane: Lane | None) -> Session:
+    from tweenrt.runtime.engine_file import read_info
+    from tweenrt.runtime.tensorrt_session import TensorRtSession
+
+    flavour = read_info(path).flavour
+    if backend not in {Backend.AUTO, Backend(flavour)}:
+        raise EngineError(f"{path}: an engine for {flavour} cannot run on {backend.value}; use --backend {flavour}")
+    return TensorRtSession.of_engine(path, lane)
+
+
+def _fastest(path: Path, threads: int | None, lane: Lane | None) -> Session:
+    """What the others refuse goes to ONNX Runtime, which runs every graph and says what is wrong with a bad one."""
+    for backend in _installed():
+        with suppress(TweenrtError):
+            return _OPENERS[backend](path, threads, lane)
+    return _onnxruntime(path, threads, lane)
+
+
+def _installed() -> list[Backend]:
+    """The backends that are faster than ONNX Runtime and installed, the fastest first."""
+    from tweenrt.runtime.openvino_session import is_installed as openvino_is_installed
+
+    flavours = {Backend.TENSORRT: "tensorrt", Backend.TENSORRT_RTX: "tensorrt_rtx"} if find_gpus().found else {}
+    found = [backend for backend, package in flavours.items() if importlib.util.find_spec(package)]
+    return [*found, *([Backend.OPENVINO] if openvino_is_installed() and not found else [])]
+
+
+_OPENERS = {
+    Backend.AUTO: _fastest,
+    Backend.ONNXRUNTIME: _onnxruntime,
+    Backend.OPENVINO: _openvino,
+    Backend.TENSORRT: _tensorrt,
+    Backend.TENSORRT_RTX: _tensorrt_rtx,
+}
 
 
 def is_open(size: int | str) -> bool:
@@ -112,4 +186,4 @@ def is_open(size: int | str) -> bool:
     return not isinstance(size, int)
 
 
-__all__ = ["Array", "Backend", "Session", "Shape", "is_open", "open_session"]
+__all__ = ["ENGINE_ENDING", "Array", "Backend", "OnCpu", "Session", "Shape", "Tensor", "is_open", "open_session"]

@@ -99,6 +99,31 @@ class TensorRT:
             if not config.set_compute_capability(known[name.lower()], place):
                 raise UsageError(f"{self.title} refuses the target {name}; leave it out")
 
+    def context(self, engine: Any, compiled: bytes = b"") -> Any:
+        """A new execution context of `engine`; None where TensorRT gives none.
+
+        TensorRT-RTX compiles kernels for the GPU when a context is made; `compiled` is what an earlier one kept.
+        """
+        if self.flavour is not Flavour.RTX:
+            return engine.create_execution_context()
+        config = engine.create_runtime_config()
+        # Every kernel is there before the first frame: one that is replaced while a video runs would not be in the CUDA
+        # graphs that were captured before.
+        config.dynamic_shapes_kernel_specialization_strategy = (
+            self.module.DynamicShapesKernelSpecializationStrategy.EAGER
+        )
+        kernels = config.create_runtime_cache()
+        if compiled:
+            kernels.deserialize(compiled)
+        config.set_runtime_cache(kernels)
+        return engine.create_execution_context(config)
+
+    def compiled_kernels(self, context: Any) -> bytes:
+        """What TensorRT-RTX compiled for `context`, to be handed to the next one; nothing of other flavours."""
+        if self.flavour is not Flavour.RTX:
+            return b""
+        return bytes(context.get_runtime_config().get_runtime_cache().serialize())
+
     @contextmanager
     def listening(self) -> Iterator[tuple[Any, Log]]:
         """Keep what TensorRT says meanwhile: (the logger to hand to TensorRT, what it was told).

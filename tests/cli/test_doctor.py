@@ -70,10 +70,17 @@ def test_a_broken_installation_is_1_and_says_why(session: object, why: str, monk
     assert "no backend can run a network" in result.stderr
 
 
-def test_an_installed_library_is_not_usable_without_a_backend_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("built", "kernels"), [(True, "with our kernels"), (False, "make plugins")])
+def test_a_gpu_backend_needs_a_gpu_and_tells_of_our_kernels(
+    built: bool, kernels: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda _: object())
-    monkeypatch.setattr(doctor, "Backend", [doctor.Backend.ONNXRUNTIME])
+    monkeypatch.setattr(doctor.library, "is_built", lambda: built)
     status = doctor._gpu_backend("tensorrt", Gpus((Gpu("a GPU", "sm87"),), ""))
-    assert status.installed
-    assert not status.usable
-    assert "has no backend for it" in status.detail
+    assert status.usable
+    assert status.detail.startswith("a GPU (sm87); ")
+    assert kernels in status.detail
+    without = doctor._gpu_backend("tensorrt", Gpus((), "no NVIDIA driver"))
+    assert (without.installed, without.usable, without.detail) == (True, False, "no NVIDIA driver")
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None if name == "cuda" else object())
+    assert not doctor._gpu_backend("tensorrt", Gpus((Gpu("a GPU", "sm87"),), "")).installed

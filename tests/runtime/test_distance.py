@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -16,12 +17,13 @@ from tweenrt.errors import UsageError
 from tweenrt.runtime.distance import Region, distance_map
 from tweenrt.runtime.drawing import PairDrawer
 from tweenrt.runtime.interpolator import Interpolator
+from tweenrt.runtime.session import OnCpu
 
 Array = NDArray[np.float32]
 HEIGHT, WIDTH = 6, 10
 
 
-class Recorder:
+class Recorder(OnCpu):
     """A session that notes what it is fed; it draws the earlier frame plus the distances."""
 
     def __init__(self, *, reference: bool) -> None:
@@ -33,7 +35,8 @@ class Recorder:
         self.settings: dict[str, tuple[int | str, ...]] = {}
         self.fed: list[dict[str, Array]] = []
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    def run(self, feeds: Mapping[str, Any], *, keep: bool = False) -> dict[str, Any]:
+        assert not keep or "frame_ref" in feeds
         self.fed.append({k: v.copy() for k, v in feeds.items()})
         return {"frame_t": feeds["frame0"] * 0 + feeds["t"]}
 

@@ -221,6 +221,32 @@ assert not [name for name in sys.modules if name.startswith("openvino_telemetry"
     assert not list(home.iterdir())
 
 
+def test_ctrl_c_is_heard_after_a_session_went_on_another_thread(tmp_path: Path) -> None:
+    path = graphs.blend(tmp_path / "blend.onnx")
+    code = f"""
+import gc, signal, threading
+from pathlib import Path
+from tweenrt.runtime import Backend, open_session
+held = [open_session(Path({str(path)!r}), Backend.OPENVINO)]
+thread = threading.Thread(target=lambda: (held.pop().close(), gc.collect()))
+thread.start()
+thread.join()
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("heard")
+"""
+    command = [
+        sys.executable,
+        "-X",
+        "faulthandler",
+        "-c",
+        code,
+    ]  # it gives the thread a stack for signals, as pytest does
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
+
+
 def test_doctor_runs_a_model_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
     status = doctor._openvino()
     assert (status.name, status.installed, status.usable) == ("openvino", True, True)
