@@ -1,0 +1,126 @@
+"""How long does each network take on this machine, frames in to frames out? `tweenrt profile` as a table.
+
+    python benchmarks/latency.py [MODEL ...] [--sizes 720p 1080p] [--backend onnxruntime] [--threads N] [--runs N]
+
+Updates results/latency.json and .md for the named networks (for all that draw, without a name). What is on record of
+the other networks, sizes and backends stays. Each row is a process of its own, so that its memory is its own. Random
+weights: the times of networks with masks hold for what those weights mask. (The file is not called profile.py: from
+this folder that name would hide the module of the standard library that PyTorch imports.)
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import record
+
+from tweenrt.contract import Kind
+from tweenrt.errors import TweenrtError
+from tweenrt.runtime import Backend
+from tweenrt.runtime.profiling.profile import Profile, ProfileOptions, profile
+
+NAME = "latency"
+SIZES = {"480p": (480, 854), "720p": (720, 1280), "1080p": (1080, 1920)}
+KEY = "row"
+
+_NOTES = """
+One interval of a clip at factor 2: the next source frame is made ready (and encoded, where the network has an encoder)
+and one new frame is drawn; uint8 frames in and out, FP32, random weights, a smooth random scene. Milliseconds on the
+clock; CPU is processor time over all threads, which other programs disturb less. *Around* is what the runtime does
+outside of the graphs. Memory is the peak of the process.
+
+- `p99` of fewer than 100 intervals is the longest; `n` says how many there were.
+- The longest module is that of the tree's first level, with its share of the time of all layers.
+- A row says on which machine it was measured:
+
+{machines}
+"""
+
+
+def row_of(name: str, size: str, options: ProfileOptions) -> record.Row:
+    """What is measured of one network at one size, in a process of its own; a row that says why where it cannot."""
+    with get_context("spawn").Pool(1) as process:
+        return process.apply(_measured, (name, size, options))
+
+
+def _measured(name: str, size: str, options: ProfileOptions) -> record.Row:
+    backend = options.backend.value
+    known: record.Row = {KEY: f"{name} {size} {backend}", "model": name, "size": size, "backend": backend}
+    machine = record.machine(options.threads or 0)
+    try:
+        return known | _figures(profile(options)) | {"machine": machine}
+    except TweenrtError as error:
+        return known | {"refused": str(error)}
+
+
+def _figures(found: Profile) -> record.Row:
+    modules = found.layers.modules if found.layers else ()
+    return {
+        "n": found.interval.count,
+        "p50": round(found.interval.p50, 1),
+        "p90": round(found.interval.p90, 1),
+        "p99": round(found.interval.p99, 1),
+        "cpu": round(found.cpu.p50, 1),
+        "around": round(found.around_ms, 1),
+        "peak_mb": round(found.memory.peak / 1e6),
+        "longest": f"{modules[0].name} ({modules[0].share:.0%})" if modules else "",
+        "warnings": list(found.warnings),
+    }
+
+
+def write(rows: list[record.Row]) -> None:
+    """Write both files."""
+    from tweenrt.export import registry
+
+    order = registry.names()
+    rows.sort(key=lambda row: (order.index(str(row["model"])), list(SIZES).index(str(row["size"])), str(row[KEY])))
+    columns = ("n", "p50", "p90", "p99", "cpu", "around", "peak_mb", "longest")
+    table = [["model", "size", "backend", *columns[:-2], "peak MB", "longest module"]]
+    for row in rows:
+        cells = [str(row[c]) for c in columns] if "refused" not in row else [""] * 7 + [str(row["refused"])]
+        table.append([str(row[c]) for c in ("model", "size", "backend")] + cells)
+    machines = {record.describe(dict(row["machine"])): None for row in rows if "machine" in row}  # type: ignore[call-overload]
+    notes = _NOTES.format(machines="\n".join(f"  - {machine}" for machine in machines))
+    record.write(NAME, {"rows": rows}, "Latency of `tweenrt profile`", notes, table)
+
+
+def recorded() -> list[record.Row]:
+    """The rows on record."""
+    path: Path = record.RESULTS / f"{NAME}.json"
+    found: list[record.Row] = json.loads(path.read_text())["rows"] if path.exists() else []
+    return found
+
+
+def _arguments() -> Any:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("models", nargs="*", metavar="MODEL")
+    options.add_argument("--sizes", nargs="+", choices=list(SIZES), default=["720p", "1080p"])
+    options.add_argument("--backend", type=Backend, choices=list(Backend), default=Backend.ONNXRUNTIME)
+    options.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    options.add_argument("--runs", type=int, default=10, help="intervals at least")
+    return options.parse_args()
+
+
+def main() -> None:
+    """Measure, write, print. What makes graphs is imported here: the measuring process is to stay without PyTorch."""
+    from tweenrt.export import registry
+    from tweenrt.export.prepare import prepare_random_graph
+
+    chosen = _arguments()
+    drawing = [name for name in registry.names() if Kind.PAIR in registry.get(name).kinds]
+    for name in chosen.models or drawing:
+        graph = prepare_random_graph(name, lambda text, name=name: print(f"{name}: {text}", flush=True))  # type: ignore[misc]
+        for size in chosen.sizes:
+            options = ProfileOptions(
+                graph, SIZES[size], backend=chosen.backend, threads=chosen.threads, runs=chosen.runs
+            )
+            write(record.merged(recorded(), [row_of(name, size, options)], key=KEY))
+
+
+if __name__ == "__main__":
+    main()
