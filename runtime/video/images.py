@@ -17,17 +17,9 @@ from tweenrt.runtime.video.clip import ClipInfo, SourceFrame
 from tweenrt.runtime.video.color import ColorTags, Converter
 from tweenrt.runtime.video.encoding import encoded_tags
 from tweenrt.runtime.video.formats import layout, plain
+from tweenrt.runtime.video.still import DECODERS, decode_image
 from tweenrt.runtime.video.target import Target, writing
 
-_DECODERS = {
-    ".png": "png",
-    ".jpg": "mjpeg",
-    ".jpeg": "mjpeg",
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".bmp": "bmp",
-    ".webp": "webp",
-}
 _DIGITS = 8
 
 
@@ -47,10 +39,10 @@ class ImageReader:
         if rate is None:
             raise UsageError(f"{folder}: a folder of images has no frame rate; give one, such as --input-rate 24")
         self.warnings: list[str] = []
-        self._files = sorted((p for p in folder.iterdir() if p.suffix.lower() in _DECODERS), key=_natural)
+        self._files = sorted((p for p in folder.iterdir() if p.suffix.lower() in DECODERS), key=_natural)
         if not self._files:
-            raise VideoError(f"{folder}: expected images ({', '.join(_DECODERS)}), found none; give their folder")
-        first = _read(self._files[0])
+            raise VideoError(f"{folder}: expected images ({', '.join(DECODERS)}), found none; give their folder")
+        first = decode_image(self._files[0])
         self.info = ClipInfo(
             path=folder,
             width=first.width,
@@ -71,7 +63,7 @@ class ImageReader:
         converter = Converter(self.info.color)
         step = 1 / self.info.rate
         for number, file in enumerate(self._files):
-            picture = _read(file)
+            picture = decode_image(file)
             if _shape(picture) != self._shape:
                 expected, got = ("{}x{} {}".format(*s) for s in (self._shape, _shape(picture)))
                 raise VideoError(f"{file}: expected an image of {expected} as the first one, got {got}")
@@ -135,17 +127,6 @@ class ImageWriter:
     def discard(self) -> None:
         """See `tweenrt.runtime.video.clip.Sink.discard`."""
         self._target.discard()
-
-
-def _read(file: Path) -> av.VideoFrame:
-    context: Any = av.CodecContext.create(_DECODERS[file.suffix.lower()], "r")
-    try:
-        pictures: list[av.VideoFrame] = [*context.decode(av.Packet(file.read_bytes())), *context.decode(None)]
-    except av.FFmpegError as error:
-        raise VideoError(f"{file}: this image cannot be decoded ({error.strerror or error}); check the file") from error
-    if not pictures or pictures[0].is_corrupt:
-        raise VideoError(f"{file}: this image is empty or damaged; check the file")
-    return pictures[0]
 
 
 def _shape(picture: av.VideoFrame) -> tuple[int, int, str]:

@@ -63,7 +63,7 @@ def test_networks_of_four_frames_get_the_even_frames_around(clip: Path) -> None:
 
 
 def test_a_clip_that_is_too_short(clip: Path) -> None:
-    with pytest.raises(VideoError, match="at least three frames from frame 7 on"):
+    with pytest.raises(VideoError, match="at least 3 frames from frame 7 on"):
         list(evaluate_held_out(clip, Oracle(), first=7))
 
 
