@@ -1,4 +1,4 @@
-"""What `interpolate_cpu.py` compares: graphs through the runtime, and the network in PyTorch."""
+"""What `peers.py` compares: graphs through the runtime, and the network in PyTorch."""
 
 from __future__ import annotations
 
@@ -76,9 +76,16 @@ class Graphs(Contender):
 
 
 class Eager(Contender):
-    """The network in PyTorch."""
+    """The network in PyTorch.
 
-    def __init__(self, weights: Path, size: tuple[int, int], channels_last: bool, threads: int) -> None:
+    Args:
+        weights: a RIFE 4.25 checkpoint.
+        size: of the frames.
+        way: ``eager``, ``channels_last`` or ``compiled`` (channels_last, by `torch.compile`, for this one size).
+        threads: of the CPU.
+    """
+
+    def __init__(self, weights: Path, size: tuple[int, int], way: str, threads: int) -> None:
         import torch
 
         from tweenrt.export import registry
@@ -87,8 +94,9 @@ class Eager(Contender):
         super().__init__(size)
         torch.set_num_threads(threads)
         self._spec = registry.get("rife-4.25")
-        self._format = torch.channels_last if channels_last else torch.contiguous_format
-        self._network = load_checkpoint(self._spec, weights).network.to(memory_format=self._format)
+        self._format = torch.contiguous_format if way == "eager" else torch.channels_last
+        network = load_checkpoint(self._spec, weights).network.to(memory_format=self._format)
+        self._network = torch.compile(network, dynamic=False) if way == "compiled" else network
 
     def between(self, frame0: Frame, frame1: Frame, times: Sequence[Fraction]) -> list[Frame]:
         """See `Contender.between`."""

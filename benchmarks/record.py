@@ -91,7 +91,9 @@ def merged(before: Iterable[Row], now: Iterable[Row], key: str) -> list[Row]:
     return [row for row in before if row[key] not in measured] + fresh
 
 
-def write(name: str, facts: Mapping[str, object], title: str, notes: str, table: list[list[str]]) -> None:
+def write(
+    name: str, facts: Mapping[str, object], title: str, notes: str, table: list[list[str]], folder: Path = RESULTS
+) -> None:
     """Write ``results/<name>.json`` and ``results/<name>.md``.
 
     Args:
@@ -100,13 +102,14 @@ def write(name: str, facts: Mapping[str, object], title: str, notes: str, table:
         title: heading of the Markdown file.
         notes: what was measured and how, and what follows from it.
         table: rows of cells, the heading first.
+        folder: where to.
     """
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(facts, indent=1) + "\n")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(facts, indent=1) + "\n")
     heading, *rows = table
     lines = [heading, ["---"] * len(heading), *rows]
     text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    (RESULTS / f"{name}.md").write_text(f"# {title}\n\n{notes.strip()}\n\n{text}\n")
+    (folder / f"{name}.md").write_text(f"# {title}\n\n{notes.strip()}\n\n{text}\n")
     print(text)
 
 

