@@ -15,9 +15,11 @@ from tweenrt.cli.compare import compare
 from tweenrt.cli.console import err, fail
 from tweenrt.cli.doctor import doctor
 from tweenrt.cli.estimate import estimate
+from tweenrt.cli.evaluate import evaluate
 from tweenrt.cli.export import export
 from tweenrt.cli.interpolate import interpolate
 from tweenrt.cli.models import models
+from tweenrt.cli.profile import profile
 from tweenrt.cli.verify import verify
 from tweenrt.cli.weights import weights
 from tweenrt.errors import TweenrtError
@@ -35,9 +37,11 @@ _EXAMPLES: dict[Callable[..., None], str] = {
     compare: "tweenrt compare rife.onnx rife-fp16.onnx --frames clip.mp4 --min-psnr 50",
     doctor: "tweenrt doctor",
     estimate: "tweenrt estimate rife-4.25 --device orin-agx --size 720x1280",
+    evaluate: "tweenrt evaluate rife.onnx --dataset vimeo90k --root vimeo_triplet --json rife-vimeo90k.json",
     export: "tweenrt export rife-4.25 --size 768x1280 -o rife.onnx",
     interpolate: "tweenrt interpolate in.mp4 out.mp4 --model rife-4.25 --fps 60",
     models: "tweenrt models",
+    profile: "tweenrt profile rife.onnx --size 720x1280 --html rife.html",
     verify: "tweenrt verify rife.onnx",
     weights: "tweenrt weights rife-4.25",
 }

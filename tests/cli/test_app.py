@@ -24,6 +24,8 @@ VERBS = (
     "interpolate",
     "estimate",
     "compare",
+    "evaluate",
+    "profile",
     "doctor",
 )
 
@@ -38,6 +40,8 @@ def test_the_verbs_and_flags_that_scripts_rely_on() -> None:
     assert "--weights" in found["verify"]
     assert {"--flavour", "--target", "--size", "--min", "--opt", "--max"} <= found["build"]
     assert {"--device", "--size"} <= found["estimate"]
+    assert {"--dataset", "--root", "--json", "--csv", "--limit", "--backend", "--threads"} <= found["evaluate"]
+    assert {"--size", "--frames", "--factor", "--fps", "--backend", "--json", "--html"} <= found["profile"]
 
 
 def test_help_documents_the_exit_codes() -> None:
