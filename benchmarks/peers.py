@@ -141,9 +141,9 @@ in MB. Other programs ran on the machine, so CPU time is the figure to compare.
   padding), pair by pair and moment by moment.
 - *tweenrt on OpenVINO*, *plain OpenVINO*: the graphs of *tweenrt* and of *plain ONNX Runtime*, on OpenVINO in FP32.
 - `--backend auto` takes *tweenrt on OpenVINO* where OpenVINO is installed; it is ahead of every other contender. On
-  ONNX Runtime, the default without OpenVINO, tweenrt is ahead of plain ONNX Runtime and torch.compile everywhere, and of
-  eager PyTorch on an AMD EPYC (ratios 1.29 to 1.53), but not on the Intel Xeon with AVX-512 below: there ONNX Runtime
-  spends a third of its time in GridSample, which knows no AVX-512, and PyTorch's and OpenVINO's convolutions are oneDNN's.
+  ONNX Runtime, the default without OpenVINO, tweenrt is ahead of plain ONNX Runtime and torch.compile everywhere, and
+  of eager PyTorch on an AMD EPYC (ratios 1.29 to 1.53), but not on the Intel Xeon below: there ONNX Runtime spends a
+  third of its time in GridSample, the largest operator, and PyTorch's and OpenVINO's are faster.
 - PyTorch runs the same module, in inference mode, pair by pair; OpenMP threads wait passively. *torch.compile* is
   channels_last too, compiled by Inductor for one size before the clock starts.
 - CPU time of x4 in tweenrt against independent pairs, which draw the same three frames: {times_four}.

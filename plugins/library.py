@@ -82,7 +82,7 @@ def provided(trt: ModuleType) -> frozenset[str]:
     Args:
         trt: the module ``tensorrt`` or ``tensorrt_rtx``.
     """
-    registered = {creator.name for creator in trt.get_plugin_registry().all_creators_recursive}
+    registered = {creator.name for creator in trt.get_plugin_registry().all_creators}
     return frozenset(registered & set(OPS))
 
 
