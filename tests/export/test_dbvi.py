@@ -111,7 +111,7 @@ def test_flow_is_estimated_once_per_window(folder: Path, monkeypatch: pytest.Mon
     with Interpolator.open(folder, max_batch=1) as interpolator:
         flow = interpolator._drawer._flow
         runs: list[int] = []
-        monkeypatch.setattr(flow, "run", lambda feeds, run=flow.run: (runs.append(1), run(feeds))[1])
+        monkeypatch.setattr(flow, "run", lambda feeds, run=flow.run, **how: (runs.append(1), run(feeds, **how))[1])
         before, first, second, after = (interpolator.prepare(f) for f in frames)
         once = interpolator.between(first, second, TIMES, before=before, after=after)
         again = interpolator.between(first, second, TIMES, before=before, after=after)
