@@ -13,6 +13,7 @@ from tweenrt.cli.build import build
 from tweenrt.cli.cache import cache
 from tweenrt.cli.compare import compare
 from tweenrt.cli.console import err, fail
+from tweenrt.cli.convert import convert
 from tweenrt.cli.doctor import doctor
 from tweenrt.cli.estimate import estimate
 from tweenrt.cli.evaluate import evaluate
@@ -35,6 +36,7 @@ _EXAMPLES: dict[Callable[..., None], str] = {
     build: "tweenrt build rife.onnx -o rife.engine --size 768x1280",
     cache: "tweenrt cache list",
     compare: "tweenrt compare rife.onnx rife-fp16.onnx --frames clip.mp4 --min-psnr 50",
+    convert: "tweenrt convert rife.onnx --precision fp16 -o rife-fp16.onnx --frames clip.mp4",
     doctor: "tweenrt doctor",
     estimate: "tweenrt estimate rife-4.25 --device orin-agx --size 720x1280",
     evaluate: "tweenrt evaluate rife.onnx --dataset vimeo90k --root vimeo_triplet --json rife-vimeo90k.json",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tweenrt.cli import convert
 from tweenrt.cli.console import err, step
 from tweenrt.contract import FrameIO, Kind, parse_size
 from tweenrt.errors import UsageError, require
@@ -16,6 +19,13 @@ from tweenrt.export.options import MaskedConv
 if TYPE_CHECKING:
     from tweenrt.export.checkpoint import Loaded
     from tweenrt.export.spec import ModelSpec
+
+
+class Precision(str, Enum):
+    """In what type a graph computes."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
 
 
 class Cut(str, Enum):
@@ -47,13 +57,13 @@ def export(
         MaskedConv,
         typer.Option(help="UGSP: dense runs everywhere; gather computes the set pixels only, on ONNX Runtime."),
     ] = MaskedConv.DENSE,
-    precision: Annotated[str, typer.Option(help="fp32 (others are not written yet).")] = "fp32",
+    precision: Annotated[
+        Precision, typer.Option(help="fp16 also converts the graph, as `tweenrt convert` does on made-up frames.")
+    ] = Precision.FP32,
 ) -> None:
     """Export a network with its weights as ONNX, and compare it with the PyTorch network before it is written."""
     if size and dynamic:
         raise UsageError("--size fixes height and width and --dynamic leaves them open; give one of the two")
-    if precision != "fp32":
-        raise UsageError(f"--precision {precision}: expected fp32, the only precision this version writes")
     require("torch", extra="export", why="Exporting a network")
     from tweenrt.export import registry
     from tweenrt.export.exporter import SPLIT, check_options
@@ -66,9 +76,27 @@ def export(
     options = ExportOptions(kinds, _size(size), batch, io, masked_conv)
     check_options(spec, options)
     _check_out(out, kind)
-    for result in export_graphs(_load(spec, weights, random_weights), options, out, step):
-        err.print(f"{result.info.kind.value}: {result.parity}", soft_wrap=True)
-        typer.echo(str(result.path))
+    loaded = _load(spec, weights, random_weights)
+
+    def write(place: Path) -> list[Path]:
+        results = export_graphs(loaded, options, place, step)
+        for result in results:
+            err.print(f"{result.info.kind.value}: {result.parity}", soft_wrap=True)
+        return [result.path for result in results]
+
+    for path in write(out) if precision is Precision.FP32 else _write_fp16(write, out):
+        typer.echo(str(path))
+
+
+def _write_fp16(write: Callable[[Path], list[Path]], out: Path) -> list[Path]:
+    """Write the FP32 graphs where nobody sees them, and what they are converted to as `out`."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".tweenrt-") as scratch:
+        whole = Path(scratch) / out.name
+        write(whole)
+        report = convert.run(whole, out)
+    convert.show(report, err)
+    return [graph.path for graph in report.graphs]
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

@@ -19,6 +19,7 @@ VERBS = (
     "weights",
     "export",
     "verify",
+    "convert",
     "build",
     "cache",
     "interpolate",
@@ -40,6 +41,7 @@ def test_the_verbs_and_flags_that_scripts_rely_on() -> None:
     assert "--weights" in found["verify"]
     assert {"--flavour", "--target", "--size", "--min", "--opt", "--max"} <= found["build"]
     assert {"--device", "--size"} <= found["estimate"]
+    assert {"--precision", "--out", "--frames"} <= found["convert"]
     assert {"--dataset", "--root", "--json", "--csv", "--limit", "--backend", "--threads"} <= found["evaluate"]
     assert {"--size", "--frames", "--factor", "--fps", "--backend", "--json", "--html"} <= found["profile"]
 

@@ -81,7 +81,7 @@ def test_weights_that_cannot_be_fetched_are_explained(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--precision", "fp16"], "expected fp32"),
+        (["--precision", "int8"], "int8"),
         (["--size", "64x96", "--dynamic"], "one of the two"),
         (["--size", "big"], "expected HEIGHTxWIDTH"),
         (["--size", "60x96"], "use --size 64x96"),

@@ -1,0 +1,166 @@
+"""Every network in two precisions: well typed, close to FP32, and built by TensorRT-RTX as it was meant."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from support.engines import use_plugin_library
+from support.mixed import casts, round_trips, run
+from support.networks import CASES
+
+from tweenrt.calibration.convert import MIN_PSNR_DB, convert
+from tweenrt.calibration.policy import Precision
+from tweenrt.calibration.report import Converted
+from tweenrt.calibration.roles import Role
+from tweenrt.calibration.view import FLOAT, FLOAT16, GraphView
+from tweenrt.calibration.windows import Window
+from tweenrt.contract import OP_DOMAIN, Kind
+from tweenrt.errors import GraphError
+from tweenrt.export import registry
+from tweenrt.export.checkpoint import load_random
+from tweenrt.export.exporter import export
+from tweenrt.export.frames import moving_frames, through_a_lens
+from tweenrt.export.options import ExportOptions
+from tweenrt.runtime.builder import BuildOptions, Built, build_plan
+from tweenrt.runtime.tensorrt import Flavour
+
+QUICK = ("cain", "ifrnet-s", "rife-4.25", "ugsp")
+NAMES = [n for n, c in CASES.items() if not c.twin]
+SIZE = (128, 192)
+NEEDS_PLUGINS = {"DeformConv2d", "ForwardSplat"}
+"""Ops whose bodies TensorRT-RTX cannot build in any precision (docs/tensorrt.md)."""
+
+MOST_CASTS = 0.25
+"""Casts for each node, at most; the networks that normalise after every layer have most of them."""
+
+
+def networks() -> list[object]:
+    return [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in NAMES]
+
+
+@pytest.fixture(scope="module", params=networks())
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Converted]:
+    """The FP32 graph of a network with random weights, and what became of it."""
+    spec, folder = registry.get(request.param), tmp_path_factory.mktemp("fp16")
+    height, width = (-(-side // spec.divisor) * spec.divisor for side in SIZE)
+    kind = Kind.PAIR if Kind.PAIR in spec.kinds else spec.kinds[0]
+    options = ExportOptions(kinds=(kind,), size=(height, width), batch=1)
+    export(load_random(spec, 0), options, folder / "fp32.onnx")
+    frames = np.moveaxis(through_a_lens(moving_frames(height, width, 4)), 1, 3)
+    report = convert(folder / "fp32.onnx", folder / "fp16.onnx", [Window(frames[1], frames[2], frames[0], frames[3])])
+    assert report.worst.psnr_db > MIN_PSNR_DB
+    return folder / "fp32.onnx", report.graphs[0]
+
+
+def test_it_is_well_typed(made: tuple[Path, Converted]) -> None:
+    _, converted = made
+    model = onnx.load(converted.path)
+    onnx.checker.check_model(model, full_check=True)
+    view = GraphView(model)
+    for node in model.graph.node:
+        if node.op_type in ("Conv", "ConvTranspose", "MatMul", "MaskedConv2d"):
+            kinds = {view.types[name] for place, name in enumerate(node.input) if name and place < 5}
+            assert kinds == {FLOAT16}, f"{node.name} reads {kinds}"
+    assert {view.types[o] for o in view.outputs} == {FLOAT}
+    assert not converted.out_of_range
+
+
+def test_it_has_no_cast_too_many(made: tuple[Path, Converted]) -> None:
+    _, converted = made
+    model = onnx.load(converted.path)
+    assert round_trips(model) == []
+    found = casts(model)
+    assert len(found) == len(set(found)) == converted.casts
+    assert converted.casts <= MOST_CASTS * len(model.graph.node)
+
+
+def test_flow_and_blend_are_fp32(made: tuple[Path, Converted]) -> None:
+    _, converted = made
+    types = GraphView(onnx.load(converted.path)).types
+    for decision in converted.decisions:
+        if decision.role in (Role.FLOW, Role.BLEND) and decision.node.op_type in ("Add", "Mul", "Resize", "WarpBlend"):
+            assert decision.precision is Precision.FP32
+            assert types[decision.node.output[0]] == FLOAT
+    places = {"BackwardWarp": (1,), "WarpConcat": (3, 4), "WarpBlend": range(6), "CorrelationLookup": (1,)}
+    for node in onnx.load(converted.path).graph.node:
+        for place in places.get(node.op_type, ()):
+            assert types[node.input[place]] == FLOAT, f"{node.name}: {node.input[place]}"
+
+
+def test_it_runs_on_onnx_runtime(made: tuple[Path, Converted]) -> None:
+    source, converted = made
+    model = onnx.load(source)
+    held = {i.name for i in model.graph.initializer}
+    rng = np.random.default_rng(0)
+    feeds = {
+        i.name: rng.random([d.dim_value for d in i.type.tensor_type.shape.dim], np.float32)
+        for i in model.graph.input
+        if i.name not in held
+    }
+    expected, got = run(model, feeds), run(onnx.load(converted.path), feeds)
+    assert [(a.shape, a.dtype) for a in got] == [(a.shape, a.dtype) for a in expected]
+    assert all(np.isfinite(a).all() for a in got)
+
+
+@pytest.mark.parametrize("plugins", [False, True], ids=["bodies", "plugins"])
+def test_tensorrt_builds_it_with_fp16_convolutions(
+    made: tuple[Path, Converted], plugins: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_plugin_library(monkeypatch)
+    _, converted = made
+    model = onnx.load(converted.path)
+    options = BuildOptions(Flavour.RTX, targets=("sm86",), plugins=plugins)
+    if not plugins and NEEDS_PLUGINS & {n.op_type for n in model.graph.node}:
+        with pytest.raises(GraphError):
+            build_plan(converted.path, options)
+        return
+    built = build_plan(converted.path, options)
+    check_convolutions(model, built)
+    if plugins:
+        check_our_layers(model, built)
+
+
+CONVOLUTIONS = ("correlation", "deconv", "runtime_fusion")
+
+
+def check_convolutions(model: onnx.ModelProto, built: Built) -> None:
+    """At least 95 of 100 convolutions read FP16 weights."""
+    names = [n.name for n in model.graph.node if n.op_type in ("Conv", "ConvTranspose")]
+    lines = [line for line in built.layers if re.search("LayerType: (\\w+)", line)[1] in CONVOLUTIONS]  # type: ignore[index]
+    half = {
+        name
+        for line in lines
+        if "Half" in part(line, "Constants")
+        for name in re.findall(r"ONNX Layer: ([^\]]+)\]", line)
+    }
+    found = [name for name in names if name in half]
+    assert len(found) >= 0.95 * len(names), f"not FP16: {sorted(set(names) - half)}"
+    assert not [line for line in lines if "Datatype: Float" in part(line, "Outputs") and "Half" not in line]
+
+
+def check_our_layers(model: onnx.ModelProto, built: Built) -> None:
+    """Our layers see FP32 where flow and coordinates enter, and FP16 features."""
+    ours = {n.name: n for n in model.graph.node if n.domain == OP_DOMAIN and n.op_type != "WindowAttention"}
+    lines = [line for line in built.layers if "LayerType: custom_layer" in line]
+    assert len(lines) == len(ours)
+    for line in lines:
+        (name,) = (name for name in re.findall(r"ONNX Layer: ([^\]]+)\]", line) if name in ours)
+        read = part(line, "Inputs") + part(line, "Constants")
+        if ours[name].op_type in ("BackwardWarp", "WarpConcat", "CorrelationLookup", "ForwardSplat", "DeformConv2d"):
+            assert "Datatype: Float" in read, line
+        if ours[name].op_type in ("WarpConcat", "MaskedConv2d", "CorrelationLookup", "DeformConv2d"):
+            assert "Datatype: Half" in read, line
+
+
+def part(line: str, name: str) -> str:
+    """What a layer's line says of its inputs, constants or outputs."""
+    following = {"Inputs": "Constants", "Constants": "Outputs", "Outputs": "TacticName"}[name]
+    return line.split(f"{name}: [", 1)[1].split(f"{following}:", 1)[0]
+
+
+def test_every_network_is_under_test() -> None:
+    assert sorted(NAMES) == sorted(n for n in registry.names() if not CASES[n].twin)
