@@ -28,7 +28,7 @@ from tweenrt.export.options import ExportOptions
 from tweenrt.runtime.builder import BuildOptions, Built, build_plan
 from tweenrt.runtime.tensorrt import Flavour
 
-QUICK = ("cain", "ifrnet-s", "rife-4.25", "ugsp")
+QUICK = ("ifrnet-s", "rife-4.25", "ugsp")
 NAMES = [n for n, c in CASES.items() if not c.twin]
 SIZE = (128, 192)
 NEEDS_PLUGINS = {"DeformConv2d", "ForwardSplat"}
