@@ -172,7 +172,9 @@ class TensorRtSession:
 
 
 def _range(letters: Mapping[str, int]) -> SizeRange:
-    return SizeRange.fixed((letters["H"], letters["W"]), letters.get("N", 1))
+    """One size of everything that is open; what is fixed does not look at it."""
+    height, width, batch = (letters.get(letter, 1) for letter in "HWN")
+    return SizeRange.fixed((height, width), batch)
 
 
 __all__ = ["TensorRtSession"]

@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -112,7 +113,7 @@ def exported(folder: Path, name: str, size: tuple[int, int], precision: str, kin
     """A graph file, or the folder of a split export, with uint8 frames."""
     target = folder / f"{precision}-{kind}{'.onnx' if kind == 'pair' else ''}"
     if not target.exists():
-        frames = ("--io", "uint8", "--size", "x".join(map(str, size)))
+        frames = ("--io", "uint8", "--batch", "1", "--size", "x".join(map(str, size)))
         tweenrt(
             "export", name, "--random-weights", "0", "--kind", kind, *frames, "--precision", precision, "-o", target
         )
@@ -229,8 +230,7 @@ def save(out: Path, found: list[record.Row], flavour: Flavour, device: str) -> N
     kept = json.loads(before.read_text())["rows"] if before.exists() else []
     rows_now = record.merged(kept, found, "row")
     machine = record.machine(1)
-    smi = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    driver = subprocess.run(smi, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+    driver = driver_version()
     notes = _NOTES.format(
         device=device,
         driver=driver,
@@ -242,6 +242,14 @@ def save(out: Path, found: list[record.Row], flavour: Flavour, device: str) -> N
     heading = ["network", "frames", "precision", *(c.replace("_", " ") for c in COLUMNS), "caller", "steps", "PSNR dB"]
     facts = {"machine": machine, "device": device, "driver": driver, "rows": rows_now}
     record.write(name, facts, f"Engines on {device}", notes, [heading, *map(cells, rows_now)], folder=out)
+
+
+def driver_version() -> str:
+    """What nvidia-smi says, which a Jetson may lack."""
+    if not shutil.which("nvidia-smi"):
+        return "unknown"
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    return subprocess.run(query, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
 
 
 def main() -> None:

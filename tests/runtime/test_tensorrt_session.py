@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX has packages for x86-64 only")
@@ -130,6 +131,17 @@ def test_a_session_of_its_own_frees_everything(machine: Machine, graph: Path) ->
     session.close()
     gc.collect()
     assert machine.cuda.live == {}
+
+
+def test_a_graph_of_one_size_may_leave_the_batch_open(machine: Machine, tmp_path: Path) -> None:
+    graph, pictures = graphs.blend(tmp_path / "open.onnx"), frames(3)
+    model = onnx.load(graph)
+    for value in (*model.graph.input, *model.graph.output):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param in {"H", "W"}:
+                dim.dim_value = {"H": 64, "W": 96}[dim.dim_param]
+    fixed = graphs.save_model(tmp_path / "fixed.onnx", model)
+    same(drawn(fixed, Backend.TENSORRT, pictures, max_batch=3), drawn(graph, Backend.ONNXRUNTIME, pictures))
 
 
 def test_what_is_refined_stays_on_the_gpu(machine: Machine, tmp_path: Path) -> None:
