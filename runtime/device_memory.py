@@ -111,8 +111,6 @@ class DeviceArray:
         lane: the stream that it is computed on.
     """
 
-    __array_priority__ = 1000
-
     def __init__(self, lane: Lane, address: int, shape: Sequence[int], dtype: Any, owner: object) -> None:
         self.lane = lane
         self.address = address

@@ -96,6 +96,7 @@ class Execution:
             self._enqueue(context)
             self._lane.synchronize()
         del results
+        self._shapes = {}  # they were told to another context than the one that runs
         return [LayerTime(name, "", total / runs) for name, total in profiler.totals.items()]
 
     def close(self) -> None:

@@ -205,9 +205,13 @@ def test_times_and_layers_are_measured(machine: Machine, graph: Path) -> None:
     time = session.run_timed(feeds)
     assert time.device_ms is not None
     assert time.host_ms > 0
+    session.close()
+    session = open_session(graph, Backend.TENSORRT_RTX)
+    assert isinstance(session, TensorRtSession)
     layers = session.layer_times(feeds, 4)
     assert [(layer.name, layer.milliseconds) for layer in layers] == [("encoder.conv", 2.0), ("merge", 1.0)]
     assert session.device_memory > 4096
+    assert session.run(feeds)["frame_t"].shape == (1, 3, 64, 96)  # the layers' context was another one
     session.close()
     with pytest.raises(BackendError, match="closed"):
         session.run(feeds)
