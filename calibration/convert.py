@@ -58,7 +58,7 @@ def convert(
         UsageError: it is no FP32 graph, or needs another graph's outputs.
         GateError: the converted graph differs by more than `min_psnr_db` allows; nothing is written.
     """
-    graphs = {path: _load(path) for path in graph_files(source)}
+    graphs = {path: load_fp32(path) for path in graph_files(source)}
     folder = out if source.is_dir() else out.parent
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".tweenrt-") as scratch:
@@ -155,7 +155,13 @@ class _Work:
         return Converted(self.scratch / path.name, tuple(decisions), casts, half_weights(model, mixed))
 
 
-def _load(path: Path) -> ModelProto:
+def load_fp32(path: Path) -> ModelProto:
+    """Read a graph that is to be written in other precisions.
+
+    Raises:
+        GraphError: it is missing, damaged or not ours.
+        UsageError: it is not in FP32.
+    """
     file = OnnxFile.load(path, extra="export", why="Converting a graph")
     if file.info.precision != Precision.FP32.value:
         raise UsageError(f"{path}: expected an fp32 graph, got {file.info.precision}; convert the one it was made from")

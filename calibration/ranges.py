@@ -7,13 +7,15 @@ tensor, and takes no more memory than a run without measuring, since no tensor h
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, helper
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from tweenrt.calibration.bodies import COMPUTE_IN_OWN_TYPE, inlined
 from tweenrt.calibration.view import GraphView, key
@@ -21,6 +23,8 @@ from tweenrt.runtime.onnxruntime_session import OnnxRuntimeSession
 from tweenrt.runtime.session import Tensor
 
 _LEAST, _MOST = "ReduceMin", "ReduceMax"
+_CHANNELS = "channels"
+_NOT_CHANNELS = (0, 2, 3)
 _MARK = "@"  # between a tensor's name and what is measured; no exporter puts it into a name
 
 
@@ -57,6 +61,7 @@ class RangeSession(OnnxRuntimeSession):
     Attributes:
         ranges: tensor → its range over all runs so far. What is inside the body of a custom op that computes in the
             type of its features goes by `body_of`.
+        extents: tensor of `by_channel` → [channels] float32, the largest absolute value of each.
 
     Example:
         >>> session = RangeSession(path, model, scratch)  # doctest: +SKIP
@@ -68,16 +73,25 @@ class RangeSession(OnnxRuntimeSession):
         model: the graph.
         scratch: an empty file name for the graph that measures.
         threads: CPU threads for one run; None leaves the choice to ONNX Runtime.
+        by_channel: tensors [N,C,H,W] whose channels are measured too.
 
     Raises:
         GraphError: ONNX Runtime cannot load it.
     """
 
-    def __init__(self, model: ModelProto, scratch: Path, threads: int | None = None) -> None:
-        measuring, self._measured = _measuring(model)
+    def __init__(
+        self,
+        model: ModelProto,
+        scratch: Path,
+        threads: int | None = None,
+        by_channel: Sequence[str] = (),
+    ) -> None:
+        self._by_channel = by_channel
+        measuring, self._measured = _measuring(model, self._by_channel)
         onnx.save(measuring, scratch)
         super().__init__(scratch, threads)
         self.ranges: dict[str, Range] = {}
+        self.extents: dict[str, NDArray[np.float32]] = {}
 
     def run(self, feeds: Mapping[str, Tensor], *, keep: bool = False) -> dict[str, Any]:
         """See `tweenrt.runtime.session.Session.run`.
@@ -90,10 +104,13 @@ class RangeSession(OnnxRuntimeSession):
             least, most = (float(results.pop(f"{tensor}{_MARK}{what}")) for what in (_LEAST, _MOST))
             found = Range(least, most)
             self.ranges[counted_as] = self.ranges.get(counted_as, found) | found
+        for tensor in self._by_channel:
+            extents = results.pop(f"{tensor}{_MARK}{_CHANNELS}")
+            self.extents[tensor] = np.maximum(self.extents.get(tensor, extents), extents)
         return results
 
 
-def _measuring(model: ModelProto) -> tuple[ModelProto, dict[str, str]]:
+def _measuring(model: ModelProto, by_channel: Sequence[str]) -> tuple[ModelProto, dict[str, str]]:
     """The graph with its extra outputs; and tensor → the name under which it is counted."""
     flat = inlined(model)
     view = GraphView(flat)
@@ -111,7 +128,18 @@ def _measuring(model: ModelProto) -> tuple[ModelProto, dict[str, str]]:
             output = f"{tensor}{_MARK}{reduction}"
             flat.graph.node.append(helper.make_node(reduction, [tensor], [output], keepdims=0))
             flat.graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, []))
+    for tensor in by_channel:
+        _measure_channels(flat, tensor)
     return flat, measured
+
+
+def _measure_channels(flat: ModelProto, tensor: str) -> None:
+    """Add the largest absolute value of each channel as an output."""
+    size, axes_name, output = f"{tensor}{_MARK}abs", f"{tensor}{_MARK}axes", f"{tensor}{_MARK}{_CHANNELS}"
+    flat.graph.initializer.append(numpy_helper.from_array(np.array(_NOT_CHANNELS, np.int64), axes_name))
+    flat.graph.node.append(helper.make_node("Abs", [tensor], [size]))
+    flat.graph.node.append(helper.make_node(_MOST, [size, axes_name], [output], keepdims=0))
+    flat.graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, None))
 
 
 def _inside_bodies(model: ModelProto, flat: ModelProto) -> dict[str, NodeProto]:

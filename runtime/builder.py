@@ -207,7 +207,13 @@ def _shapes(graph: OnnxFile, options: BuildOptions) -> dict[str, object]:
 def _why(path: Path, trt: TensorRT, log: Log) -> str:
     said = log.errors[-1].splitlines()[0] if log.errors else "it gave no reason"
     hint = ""
-    if any(word in " ".join(log.errors).lower() for word in ("out of memory", "outofmemory", "insufficient memory")):
+    errors = " ".join(log.errors)
+    if "for Turing" in errors:
+        hint = (
+            ". GPUs of the Turing generation (sm75) lack what it needs: convert the graph with `tweenrt convert "
+            "--precision fp16`, or leave sm75 out of --target"
+        )
+    elif any(word in errors.lower() for word in ("out of memory", "outofmemory", "insufficient memory")):
         hint = (
             ". It ran out of memory: build for a smaller --size or fewer --max pixels, allow less with --workspace, "
             "close other programs on the GPU, or lower --level"

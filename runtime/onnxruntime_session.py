@@ -92,6 +92,9 @@ def _options(ort: Any, threads: int | None) -> Any:
     # The rest stays at its defaults: with RIFE 4.25 at 480p, two nodes at a time (parallel execution) or no memory
     # arena each took half as much time again.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # INT8 kernels for CPUs without VNNI saturate sums at 16 bits. So Q/DQ nodes round, and layers compute in FP32: what
+    # an engine computes, to rounding.
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
     return options
 
 

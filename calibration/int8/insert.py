@@ -11,6 +11,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from tweenrt.calibration.int8.candidates import CHANNEL_AXIS
 from tweenrt.calibration.int8.scales import Int8Weights
+from tweenrt.calibration.roles import is_standard
 from tweenrt.calibration.view import FLOAT16, GraphView, key
 from tweenrt.contract import PREFIX
 
@@ -43,7 +44,7 @@ def insert(model: ModelProto, layers: Mapping[str, Int8Layer]) -> ModelProto:
 
     Args:
         model: a graph in FP32, or in two precisions.
-        layers: `tweenrt.calibration.view.key` of a node → what it needs.
+        layers: `tweenrt.calibration.view.key` of a node in the FP32 graph → what it needs.
     """
     result = ModelProto()
     result.CopyFrom(model)
@@ -52,7 +53,7 @@ def insert(model: ModelProto, layers: Mapping[str, Int8Layer]) -> ModelProto:
             imported.version = max(imported.version, OPSET)
     writer = _Writer(GraphView(model))
     for node in model.graph.node:
-        writer.write(node, layers.get(key(node)))
+        writer.write(node, layers.get(_key_in_fp32(node)) if is_standard(node, CHANNEL_AXIS) else None)
     del result.graph.node[:], result.graph.initializer[:]
     result.graph.node.extend(writer.nodes)
     read = {name for node in writer.nodes for name in node.input} | {o.name for o in result.graph.output}
@@ -128,6 +129,11 @@ class _Writer:
     def _constant(self, name: str, value: NDArray[np.generic]) -> str:
         self.weights.setdefault(name, numpy_helper.from_array(np.asarray(value), name))
         return name
+
+
+def _key_in_fp32(node: NodeProto) -> str:
+    """In two precisions what leaves the graph is a cast, and its maker's output has a longer name."""
+    return key(node).removesuffix("/fp16")
 
 
 def _typed(values: NDArray[np.float32], kind: int) -> NDArray[np.generic]:

@@ -67,7 +67,7 @@ class QuantizeOptions:
     """
 
     device: Device
-    method: Method = Method.MSE
+    method: Method = Method.MAX
     rest: Precision = Precision.FP16
     budget: Budget | None = None
     threads: int | None = None
@@ -188,7 +188,7 @@ class _Work:
         raise GateError(self._refusal(budget, search.points, missed, order))
 
     def _frames(self) -> int:
-        """How many frames are drawn, about: once for ranges, once for each graph's statistics, and what the search tries."""
+        """How many frames are drawn, about: for ranges, for the statistics of each graph, and what the search tries."""
         chosen = self._chosen
         measuring = (1 + len(self._graphs)) * len(chosen.calibration)
         if self._options.budget is None:

@@ -88,7 +88,7 @@ class Calibration:
                     f"{path}: expected a calibration of format {_FORMAT}, got {facts['format']}; measure again"
                 )
             found = cls(
-                facts["graphs"],
+                {name: str(sha256) for name, sha256 in facts["graphs"].items()},
                 facts["frames_sha256"],
                 facts["samples"],
                 _tensors(facts),

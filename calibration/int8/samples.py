@@ -42,8 +42,8 @@ def choose(
     """Choose `count` held-out frames of clips, half of them to calibrate on, the others to judge by.
 
     The clips are gone through twice and one frame after the other, so that only what was chosen takes memory. Each
-    clip's time is cut into equal parts; of each part the samples are taken at even steps from the least to the most
-    motion, with a start that `seed` decides. Intervals with a scene cut are left out.
+    clip's time is cut into equal parts, and what is in a part, from the least to the most motion, into as many pieces
+    as samples are wanted; `seed` decides which of a piece is taken. Intervals with a scene cut are left out.
 
     Args:
         paths: videos or folders of images.
@@ -92,10 +92,8 @@ def _spread(motions: Sequence[tuple[str, float]], count: int, rng: np.random.Gen
     for number, part in enumerate(np.array_split(np.arange(len(motions)), parts)):
         wanted = min(len(part), count // parts + (number < count % parts))
         ordered = sorted(part, key=lambda k: motions[k][1])
-        start = rng.random()
-        for step in range(wanted):
-            position = (step + start) * len(ordered) / wanted
-            names.add(motions[ordered[min(int(position), len(ordered) - 1)]][0])
+        pieces = np.array_split(ordered, wanted) if wanted else []
+        names |= {motions[rng.choice(piece)][0] for piece in pieces}
     return names
 
 

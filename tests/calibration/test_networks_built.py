@@ -1,8 +1,9 @@
-"""Every network in two precisions: well typed, close to FP32, and built by TensorRT-RTX as it was meant."""
+"""Every network in FP32 and in two precisions: well typed, and built by TensorRT-RTX for every GPU as it was meant."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from support.engines import use_plugin_library
 from support.mixed import casts, round_trips, run
 from support.networks import CASES
 
+from tweenrt.calibration.bodies import inlined
 from tweenrt.calibration.convert import MIN_PSNR_DB, convert
 from tweenrt.calibration.policy import Precision
 from tweenrt.calibration.report import Converted
@@ -19,18 +21,23 @@ from tweenrt.calibration.roles import Role
 from tweenrt.calibration.view import FLOAT, FLOAT16, GraphView
 from tweenrt.calibration.windows import Window
 from tweenrt.contract import OP_DOMAIN, Kind
-from tweenrt.errors import GraphError
+from tweenrt.errors import BackendError, GraphError
 from tweenrt.export import registry
 from tweenrt.export.checkpoint import load_random
 from tweenrt.export.exporter import export
 from tweenrt.export.frames import moving_frames, through_a_lens
 from tweenrt.export.options import ExportOptions
+from tweenrt.runtime import engine_cache
 from tweenrt.runtime.builder import BuildOptions, Built, build_plan
+from tweenrt.runtime.engine_file import unpack
+from tweenrt.runtime.onnx_file import OnnxFile
 from tweenrt.runtime.tensorrt import Flavour
 
 QUICK = ("ifrnet-s", "rife-4.25", "ugsp")
 NAMES = [n for n, c in CASES.items() if not c.twin]
 SIZE = (128, 192)
+TARGETS = ("sm75", "sm86", "sm89", "sm120")
+PLAN_MAGIC = b"vtrt"
 NEEDS_PLUGINS = {"DeformConv2d", "ForwardSplat"}
 """Ops whose bodies TensorRT-RTX cannot build in any precision (docs/tensorrt.md)."""
 
@@ -106,22 +113,62 @@ def test_it_runs_on_onnx_runtime(made: tuple[Path, Converted]) -> None:
     assert all(np.isfinite(a).all() for a in got)
 
 
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.FP16], ids=["fp32", "fp16"])
 @pytest.mark.parametrize("plugins", [False, True], ids=["bodies", "plugins"])
-def test_tensorrt_builds_it_with_fp16_convolutions(
-    made: tuple[Path, Converted], plugins: bool, monkeypatch: pytest.MonkeyPatch
+def test_tensorrt_builds_it_for_every_gpu(
+    made: tuple[Path, Converted], precision: Precision, plugins: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_plugin_library(monkeypatch)
-    _, converted = made
-    model = onnx.load(converted.path)
-    options = BuildOptions(Flavour.RTX, targets=("sm86",), plugins=plugins)
-    if not plugins and NEEDS_PLUGINS & {n.op_type for n in model.graph.node}:
+    monkeypatch.setenv("TWEENRT_CACHE", str(tmp_path))
+    source, converted = made
+    path = converted.path if precision is Precision.FP16 else source
+    options = BuildOptions(Flavour.RTX, targets=TARGETS, plugins=plugins)
+    graph = OnnxFile.load(path)
+    if not plugins and NEEDS_PLUGINS & set(graph.custom_ops):
         with pytest.raises(GraphError):
-            build_plan(converted.path, options)
+            build_plan(path, options)
         return
-    built = build_plan(converted.path, options)
-    check_convolutions(model, built)
-    if plugins:
-        check_our_layers(model, built)
+    if precision is Precision.FP32 and multiplies_matrices(graph.model):
+        with pytest.raises(BackendError, match="leave sm75 out"):
+            build_plan(path, options)
+        options = replace(options, targets=TARGETS[1:])
+    kept: list[Built] = []
+    monkeypatch.setattr(engine_cache, "build_plan", lambda *a, **k: kept.append(build_plan(*a, **k)) or kept[0])
+    check_header(engine_cache.engine_for(path, options), graph, kept[0], options)
+    if precision is Precision.FP16:
+        check_convolutions(graph.model, kept[0])
+    else:
+        check_fp32(graph.model, kept[0])
+    if plugins and precision is Precision.FP16:
+        check_our_layers(graph.model, kept[0])
+
+
+def multiplies_matrices(model: onnx.ModelProto) -> bool:
+    """Whether a graph has what TensorRT-RTX computes in FP32 from Ampere on only (docs/tensorrt.md)."""
+    return any(n.op_type in ("Einsum", "Gemm", "MatMul") for n in inlined(model).graph.node)
+
+
+def check_header(engine: Path, graph: OnnxFile, built: Built, options: BuildOptions) -> None:
+    """The file says what it was made of and for whom, and holds the plan that TensorRT built for these GPUs."""
+    info, plan = unpack(engine.read_bytes(), "engine")
+    assert plan == built.plan
+    assert plan.startswith(PLAN_MAGIC)
+    assert f"accelerators={{{' '.join(options.targets)} }}".encode() in plan
+    assert info.targets == options.targets
+    assert (info.flavour, info.graph_sha256) == ("tensorrt-rtx", graph.sha256)
+    assert info.graph_info("engine") == graph.info
+    assert info.plugins == (dict(graph.custom_ops) if options.plugins else {})
+    assert bool(info.plugins_sha256) == bool(info.plugins)
+    assert set(info.inputs) == set(graph.inputs)
+
+
+def check_fp32(model: onnx.ModelProto, built: Built) -> None:
+    """Every convolution is in the plan, reads FP32 weights and makes FP32; nothing was rounded to FP16 on the way."""
+    names = {n.name for n in model.graph.node if n.op_type in ("Conv", "ConvTranspose")}
+    lines = [line for line in built.layers if re.search("LayerType: (\\w+)", line)[1] in CONVOLUTIONS]  # type: ignore[index]
+    found = {name for line in lines for name in re.findall(r"ONNX Layer: ([^\]]+)\]", line)}
+    assert names <= found
+    assert not [line for line in built.layers if "Datatype: Half" in line]
 
 
 CONVOLUTIONS = ("correlation", "deconv", "runtime_fusion")
