@@ -9,7 +9,7 @@ BIN    := $(VENV)/bin
 PYTEST  = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --max-worker-restart 0
 SOURCES = tweenrt/*.py export runtime plugins calibration cli tests benchmarks
 
-.PHONY: help demo plugins test test-all check lint types format clean
+.PHONY: help demo plugins test test-all test-vapoursynth check lint types format clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
@@ -37,6 +37,12 @@ test: $(BIN)/.ready-to-develop  ## the tests; no GPU and no trained weights need
 test-all: $(BIN)/.ready-to-develop  ## the tests, and every graph of every network (about an hour on two cores)
 	$(PYTEST) -m ""
 
+test-vapoursynth:  ## the VapourSynth filter, in an environment of its own (PYTHON=python3.12 or newer)
+	$(PYTHON) -m venv $(VENV)-vapoursynth
+	$(VENV)-vapoursynth/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[video,vapoursynth]' \
+	  onnx pytest pytest-timeout pytest-xdist
+	$(VENV)-vapoursynth/bin/python -m pytest tests/runtime/test_vapoursynth.py tests/examples/test_vapoursynth_script.py
+
 lint: $(BIN)/.ready-to-develop  ## formatting and lint
 	$(BIN)/ruff format --check $(SOURCES) examples
 	$(BIN)/ruff check $(SOURCES) examples
@@ -51,4 +57,4 @@ format: $(BIN)/.ready-to-develop  ## rewrite the sources in the house's format
 	$(BIN)/ruff check --fix $(SOURCES) examples
 
 clean:  ## remove what the targets made
-	rm -rf $(VENV) build dist out .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-vapoursynth build dist out .mypy_cache .pytest_cache .ruff_cache
