@@ -96,7 +96,8 @@ def quantize(
 
     Raises:
         GraphError: a graph is damaged, not ours, or cannot be quantised.
-        UsageError: it is no FP32 graph, needs another graph's outputs, or `calibration` is of another graph.
+        UsageError: it is no FP32 graph, needs another graph's outputs, has nothing to quantise, or `calibration` is of
+            another graph.
         GateError: no set of layers keeps to the budget; no graph is written.
     """
     graphs = [OnnxFile.load(path, extra="export", why="Quantising a graph") for path in graph_files(source)]
@@ -157,6 +158,11 @@ class _Work:
     def by_policy(self, say: Callable[[str], None]) -> QuantizeReport:
         """Quantise what the policy allows, and say what it costs."""
         blocks = tuple(block for block, layers in self._blocks.items() if all(c.place is Place.BODY for _, c in layers))
+        if not blocks:
+            raise UsageError(
+                f"{self._source}: no layer reads features and makes features, so there is nothing to quantise; give a "
+                "budget (--max-drop-db), which tries the others too, or convert the graph to fp16"
+            )
         say("drawing frames in FP32")
         expected, exact = self._in_fp32(self._chosen.judging)
         say(f"writing {len(blocks)} blocks in INT8")

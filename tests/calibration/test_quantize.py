@@ -293,8 +293,8 @@ def test_what_cannot_be_quantised_is_said(source: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "x.onnx").exists()
 
 
-def test_a_network_without_layers_stays_what_it_is(tmp_path: Path) -> None:
+def test_a_network_without_layers_is_refused(tmp_path: Path) -> None:
     source, out = graphs.blend(tmp_path / "blend.onnx"), tmp_path / "out.onnx"
-    report = quantize(source, out, CHOSEN, BY_POLICY)
-    assert (report.graphs[0].int8, report.written.share) == ((), 0)
-    assert info(out).precision == "fp16"
+    with pytest.raises(UsageError, match="nothing to quantise"):
+        quantize(source, out, CHOSEN, BY_POLICY)
+    assert not out.exists()
