@@ -36,7 +36,9 @@ outside of the graphs. Memory is the peak of the process.
 
 - `p99` of fewer than 100 intervals is the longest; `n` says how many there were.
 - The longest module is that of the tree's first level, with its share of the time of all layers.
-- A row says on which machine it was measured:
+- `load`: processes that wanted a core on average in the minute before; above the number of cores, other programs took
+  part of the time, and only CPU can be compared.
+- Measured on:
 
 {machines}
 """
@@ -53,7 +55,7 @@ def _measured(name: str, size: str, options: ProfileOptions) -> record.Row:
     known: record.Row = {KEY: f"{name} {size} {backend}", "model": name, "size": size, "backend": backend}
     machine = record.machine(options.threads or 0)
     try:
-        return known | _figures(profile(options)) | {"machine": machine}
+        return known | _figures(profile(options)) | {"load": machine["load_average"][0], "machine": machine}  # type: ignore[index]
     except TweenrtError as error:
         return known | {"refused": str(error)}
 
@@ -79,12 +81,16 @@ def write(rows: list[record.Row]) -> None:
 
     order = registry.names()
     rows.sort(key=lambda row: (order.index(str(row["model"])), list(SIZES).index(str(row["size"])), str(row[KEY])))
-    columns = ("n", "p50", "p90", "p99", "cpu", "around", "peak_mb", "longest")
-    table = [["model", "size", "backend", *columns[:-2], "peak MB", "longest module"]]
+    columns = ("n", "p50", "p90", "p99", "cpu", "around", "peak_mb", "load", "longest")
+    table = [["model", "size", "backend", *columns[:-3], "peak MB", "load", "longest module"]]
     for row in rows:
-        cells = [str(row[c]) for c in columns] if "refused" not in row else [""] * 7 + [str(row["refused"])]
+        cells = (
+            [str(row[c]) for c in columns]
+            if "refused" not in row
+            else [""] * (len(columns) - 1) + [str(row["refused"])]
+        )
         table.append([str(row[c]) for c in ("model", "size", "backend")] + cells)
-    machines = {record.describe(dict(row["machine"])): None for row in rows if "machine" in row}  # type: ignore[call-overload]
+    machines = {record.describe(_without_load(row)): None for row in rows if "machine" in row}
     notes = _NOTES.format(machines="\n".join(f"  - {machine}" for machine in machines))
     record.write(NAME, {"rows": rows}, "Latency of `tweenrt profile`", notes, table)
 
@@ -94,6 +100,11 @@ def recorded() -> list[record.Row]:
     path: Path = record.RESULTS / f"{NAME}.json"
     found: list[record.Row] = json.loads(path.read_text())["rows"] if path.exists() else []
     return found
+
+
+def _without_load(row: record.Row) -> dict[str, object]:
+    """The machine of a row, without how busy it was, which has a column of its own."""
+    return {name: value for name, value in dict(row["machine"]).items() if name != "load_average"}  # type: ignore[call-overload]
 
 
 def _arguments() -> Any:

@@ -116,9 +116,10 @@ def write(
 def describe(facts: Mapping[str, object]) -> str:
     """The machine in one sentence."""
     packages = ", ".join(f"{k} {v}" for k, v in dict(facts["packages"]).items())  # type: ignore[call-overload]
+    load = f"load average at the start {facts['load_average']}, " if "load_average" in facts else ""
     return (
-        f"{facts['processor']}, {facts['cores']} cores, {facts['threads']} threads, load average at the start "
-        f"{facts['load_average']}, {facts['system']}, Python {facts['python']}, {packages}, {facts['date']}."
+        f"{facts['processor']}, {facts['cores']} cores, {facts['threads']} threads, {load}{facts['system']}, "
+        f"Python {facts['python']}, {packages}, {facts['date']}."
     )
 
 

@@ -14,6 +14,7 @@ from tweenrt.cli.cache import cache
 from tweenrt.cli.compare import compare
 from tweenrt.cli.console import err, fail
 from tweenrt.cli.convert import convert
+from tweenrt.cli.distribute import distribute
 from tweenrt.cli.doctor import doctor
 from tweenrt.cli.estimate import estimate
 from tweenrt.cli.evaluate import evaluate
@@ -21,6 +22,8 @@ from tweenrt.cli.export import export
 from tweenrt.cli.interpolate import interpolate
 from tweenrt.cli.models import models
 from tweenrt.cli.profile import profile
+from tweenrt.cli.quantize import quantize
+from tweenrt.cli.serve_repo import serve_repo
 from tweenrt.cli.verify import verify
 from tweenrt.cli.weights import weights
 from tweenrt.errors import TweenrtError
@@ -37,6 +40,7 @@ _EXAMPLES: dict[Callable[..., None], str] = {
     cache: "tweenrt cache list",
     compare: "tweenrt compare rife.onnx rife-fp16.onnx --frames clip.mp4 --min-psnr 50",
     convert: "tweenrt convert rife.onnx --precision fp16 -o rife-fp16.onnx --frames clip.mp4",
+    distribute: "tweenrt distribute in.mp4 --out out.mp4 --model rife.onnx --workers 4",
     doctor: "tweenrt doctor",
     estimate: "tweenrt estimate rife-4.25 --device orin-agx --size 720x1280",
     evaluate: "tweenrt evaluate rife.onnx --dataset vimeo90k --root vimeo_triplet --json rife-vimeo90k.json",
@@ -44,6 +48,8 @@ _EXAMPLES: dict[Callable[..., None], str] = {
     interpolate: "tweenrt interpolate in.mp4 out.mp4 --model rife-4.25 --fps 60",
     models: "tweenrt models",
     profile: "tweenrt profile rife.onnx --size 720x1280 --html rife.html",
+    quantize: "tweenrt quantize rife.onnx --frames clip.mp4 --max-drop-db 0.1 -o rife-int8.onnx",
+    serve_repo: "tweenrt serve-repo rife.onnx --out model_repository",
     verify: "tweenrt verify rife.onnx",
     weights: "tweenrt weights rife-4.25",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,7 @@ from tweenrt.cli import convert
 from tweenrt.cli.console import err, step
 from tweenrt.contract import FrameIO, Kind, parse_size
 from tweenrt.errors import UsageError, require
-from tweenrt.export.options import MaskedConv
+from tweenrt.export.options import Layout, MaskedConv
 
 if TYPE_CHECKING:
     from tweenrt.export.checkpoint import Loaded
@@ -60,6 +61,9 @@ def export(
     precision: Annotated[
         Precision, typer.Option(help="fp16 also converts the graph, as `tweenrt convert` does on made-up frames.")
     ] = Precision.FP32,
+    layout: Annotated[
+        Layout, typer.Option(help="Inputs of the file: ours, or the one input that vs-mlrt's RIFE scripts feed.")
+    ] = Layout.TWEENRT,
 ) -> None:
     """Export a network with its weights as ONNX, and compare it with the PyTorch network before it is written."""
     if size and dynamic:
@@ -68,12 +72,15 @@ def export(
     from tweenrt.export import registry
     from tweenrt.export.exporter import SPLIT, check_options
     from tweenrt.export.exporter import export as export_graphs
+    from tweenrt.export.layout import check_layout
     from tweenrt.export.options import ExportOptions
 
     spec = registry.get(model)
     parts = tuple(k for k in spec.kinds if k is not Kind.PAIR) or SPLIT
     kinds = parts if kind is Cut.SPLIT else (Kind.PAIR,)
     options = ExportOptions(kinds, _size(size), batch, io, masked_conv)
+    if layout is not Layout.TWEENRT:
+        options = check_layout(spec, options)
     check_options(spec, options)
     _check_out(out, kind)
     loaded = _load(spec, weights, random_weights)
@@ -84,7 +91,8 @@ def export(
             err.print(f"{result.info.kind.value}: {result.parity}", soft_wrap=True)
         return [result.path for result in results]
 
-    for path in write(out) if precision is Precision.FP32 else _write_fp16(write, out):
+    finish = write if precision is Precision.FP32 else partial(_write_fp16, write)
+    for path in finish(out) if layout is Layout.TWEENRT else _write_layout(finish, layout, out):
         typer.echo(str(path))
 
 
@@ -97,6 +105,18 @@ def _write_fp16(write: Callable[[Path], list[Path]], out: Path) -> list[Path]:
         report = convert.run(whole, out)
     convert.show(report, err)
     return [graph.path for graph in report.graphs]
+
+
+def _write_layout(write: Callable[[Path], list[Path]], layout: Layout, out: Path) -> list[Path]:
+    """Write our graph where nobody sees it, and what it becomes in another layout as `out`."""
+    from tweenrt.export.layout import write_layout
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".tweenrt-") as scratch:
+        (graph,) = write(Path(scratch) / out.name)
+        step(f"laying it out as {layout.value}")
+        err.print(f"{layout.value}: {write_layout(graph, layout, out)}", soft_wrap=True)
+    return [out]
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

@@ -15,6 +15,14 @@ class MaskedConv(str, Enum):
     GATHER = "gather"  # compute the set pixels only: faster on ONNX Runtime's CPU, needs NonZero and If
 
 
+class Layout(str, Enum):
+    """Which inputs a finished graph has."""
+
+    TWEENRT = "tweenrt"  # our contract: frame0, frame1, t
+    VSMLRT_V1 = "vsmlrt-v1"  # one input of 11 channels, as vs-mlrt's scripts feed RIFE
+    VSMLRT_V2 = "vsmlrt-v2"  # one input of 7 channels, likewise
+
+
 @dataclass(frozen=True)
 class ExportOptions:
     """What to export.

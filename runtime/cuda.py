@@ -22,6 +22,7 @@ from tweenrt.runtime.device_memory import DeviceArray, Pool
 _OUT_OF_MEMORY = 2  # cudaErrorMemoryAllocation
 _NON_BLOCKING = 1  # cudaStreamNonBlocking: the legacy default stream of other libraries does not hold it up
 _HOST_DEFAULT = 0  # cudaHostAllocDefault
+_DEFAULT_STREAM = 0
 
 
 class Lane:
@@ -93,6 +94,23 @@ class Lane:
     def copy(self, target: DeviceArray, source: DeviceArray) -> None:
         """Queue a copy from GPU memory to GPU memory; both have one size."""
         self._copy(target.address, source.address, source.nbytes, "cudaMemcpyDeviceToDevice")
+
+    def copy_rows(self, target: int, source: int, pitches: tuple[int, int], width: int, rows: int) -> None:
+        """Queue a copy of `rows` rows of `width` bytes from GPU memory to GPU memory.
+
+        Args:
+            target: address to write to.
+            source: address to read from.
+            pitches: bytes between rows of `target` and of `source`.
+            width: bytes of a row.
+            rows: how many.
+        """
+        kind = self._runtime.cudaMemcpyKind.cudaMemcpyDeviceToDevice
+        self._call("cudaMemcpy2DAsync", target, pitches[0], source, pitches[1], width, rows, kind, self.stream)
+
+    def wait_for_others(self) -> None:
+        """Wait until what other libraries queued on the default stream is done; this lane does not wait for it."""
+        self._call("cudaStreamSynchronize", _DEFAULT_STREAM)
 
     def synchronize(self) -> None:
         """Wait until all that was asked for is done."""

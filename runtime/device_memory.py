@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Extent = tuple[int, ...]
 _DLPACK_CUDA = 2
-_DLPACK_HOST = 1
+_DLPACK_HOST = (1, 3)  # ordinary memory, and memory pinned for CUDA
 
 
 class Pool:
@@ -193,7 +193,7 @@ def on_device(array: object) -> bool:
     if hasattr(array, "__cuda_array_interface__"):
         return True
     where = getattr(array, "__dlpack_device__", None)
-    return where is not None and where()[0] != _DLPACK_HOST
+    return where is not None and where()[0] not in _DLPACK_HOST
 
 
 def borrow(array: Any, lane: Lane) -> DeviceArray:

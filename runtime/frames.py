@@ -56,18 +56,49 @@ class FrameFormat:
         return cls(last, frame.dtype, int(height), int(width))
 
     def to_planar(self, frame: Frame) -> Planar:
-        """`frame` as [1,3,H,W], RGB 0..1, float32."""
-        planar = np.moveaxis(frame, 2, 0) if self.channels_last else frame
-        return np.ascontiguousarray(planar, np.float32)[None] / np.float32(_PEAKS[self.dtype])
+        """`frame` as [1,3,H,W], RGB 0..1, float32; the same memory where it is contiguous [3,H,W] float32."""
+        planar = np.ascontiguousarray(np.moveaxis(frame, 2, 0) if self.channels_last else frame, np.float32)[None]
+        peak = _PEAKS[self.dtype]
+        return planar if peak == 1.0 else planar / np.float32(peak)
 
     def from_planar(self, planar: Planar) -> Frame:
-        """[3,H,W] RGB 0..1 back in this format, clipped; integers are rounded half to even."""
-        values = np.clip(planar, 0.0, 1.0)
+        """[3,H,W] RGB 0..1 back in this format, clipped; integers are rounded half to even.
+
+        `planar` is the caller's to give away: [3,H,W] float32 is clipped in place and returned.
+        """
+        fits = planar.flags.writeable and planar.flags.c_contiguous
+        values = np.clip(planar, 0.0, 1.0, out=planar if fits else None)
         if self.dtype.kind == "u":
             values = np.rint(values * np.float32(_PEAKS[self.dtype]))
         if self.channels_last:
             values = np.moveaxis(values, 0, 2)
         return np.ascontiguousarray(values, self.dtype)
+
+
+def on_host(frame: Any) -> Frame:
+    """`frame` as a numpy array on the same memory, which it keeps.
+
+    Args:
+        frame: a numpy array, or what another library hands on through DLPack in memory of the CPU, such as a tensor
+            of PyTorch.
+
+    Raises:
+        UsageError: it is neither, or its library does not let it be shared.
+    """
+    if isinstance(frame, np.ndarray):
+        return frame
+    if not hasattr(frame, "__dlpack__"):
+        raise UsageError(
+            "expected a frame as a numpy array, or as an object with __dlpack__ or __cuda_array_interface__, got "
+            f"{type(frame).__name__}"
+        )
+    try:
+        return np.from_dlpack(frame)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"this {type(frame).__name__} cannot be shared through DLPack: {error}; hand over a plain array of uint8, "
+            "uint16, float16 or float32 (PyTorch: tensor.detach())"
+        ) from error
 
 
 def pad(planar: Planar, padding: Padding, divisor: int) -> Planar:

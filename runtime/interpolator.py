@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -16,8 +16,12 @@ from tweenrt.runtime.cuda import Lane
 from tweenrt.runtime.device_memory import on_device
 from tweenrt.runtime.distance import DistanceMap, Region, distance_map
 from tweenrt.runtime.drawing import FOUR, Drawer, FlowRefineDrawer, PairDrawer, SplitDrawer, Window
-from tweenrt.runtime.frames import Frame, FrameFormat, Planar, crop, pad, pad_map
+from tweenrt.runtime.frames import Frame, FrameFormat, Planar, crop, on_host, pad, pad_map
+from tweenrt.runtime.lent import Lent
+from tweenrt.runtime.scene import SceneJudge
 from tweenrt.runtime.session import ENGINE_ENDING, Array, Backend, Session, Tensor, open_session
+from tweenrt.runtime.stream import StreamedT, stream
+from tweenrt.runtime.timeline import ByFactor, ToRate
 
 if TYPE_CHECKING:
     from tweenrt.runtime.device_memory import DeviceArray
@@ -34,10 +38,11 @@ class PreparedFrame:
     it. Drop it and its features are freed.
     """
 
-    def __init__(self, form: FrameFormat, ready: Tensor, *, keep: bool = False) -> None:
+    def __init__(self, form: FrameFormat, ready: Tensor, *, keep: bool = False, lent: Lent | None = None) -> None:
         self.form = form
         self.ready = ready
         self.keep = keep  # what is drawn from it stays on the GPU, as it was given there
+        self.lent = lent  # where `ready` is the caller's own memory
         self.features: tuple[Tensor, ...] | None = None
 
 
@@ -102,23 +107,28 @@ class Interpolator:
         """Make `frame` ready, so that what can be computed once is.
 
         Args:
-            frame: [H,W,3] or [3,H,W], RGB; uint8, uint16, float16 or float32 (0..1). With TensorRT also an array in
-                GPU memory, of any library that has ``__cuda_array_interface__`` or DLPack: [H,W,3] uint8 for graphs
-                with uint8 frames, else [3,H,W] float32 whose sides are multiples of `info.divisor`. It is used
-                without a copy and must not change before it has been drawn from, and what is drawn from it stays in
-                GPU memory as well: `tweenrt.runtime.DeviceArray`.
+            frame: [H,W,3] or [3,H,W], RGB; uint8, uint16, float16 or float32 (0..1), a numpy array or one of a library
+                that has DLPack. With TensorRT also an array in GPU memory, of any library that has
+                ``__cuda_array_interface__`` or DLPack. A contiguous frame that needs no change is used without a copy:
+                [H,W,3] uint8 for graphs with uint8 frames, else [3,H,W] float32 whose sides are multiples of
+                `info.divisor`. It must not change before it has been drawn from. A frame in GPU memory must be such a
+                one, and what is drawn from it stays there: `tweenrt.runtime.DeviceArray`.
 
         Raises:
             UsageError: the frame has another shape or dtype, or a size that the graph does not take.
         """
         if on_device(frame):
             return self._prepare_on_device(frame)
+        frame = on_host(frame)
         form = FrameFormat.of(frame)
         if self.info.io is FrameIO.UINT8:
-            return PreparedFrame(form, self._drawer.place(_bytes(frame, form)))
-        ready = pad(form.to_planar(frame), self.info.padding, self.info.divisor)
-        self._drawer.check_size(ready.shape[2], ready.shape[3], form)
-        return PreparedFrame(form, self._drawer.place(ready))
+            ready = _bytes(frame, form)
+        else:
+            ready = pad(form.to_planar(frame), self.info.padding, self.info.divisor)
+            self._drawer.check_size(ready.shape[2], ready.shape[3], form)
+        placed = self._drawer.place(ready)
+        borrowed = isinstance(placed, np.ndarray) and np.may_share_memory(placed, frame)
+        return PreparedFrame(form, placed, lent=Lent(frame) if borrowed else None)
 
     def between(
         self,
@@ -147,8 +157,8 @@ class Interpolator:
             One frame for each moment, in the layout and dtype of the inputs.
 
         Raises:
-            UsageError: the frames differ in format, a moment is not between 0 and 1, or the network draws
-                only midpoints and a moment is no power-of-two fraction.
+            UsageError: the frames differ in format or were changed since they were prepared, a moment is not between 0
+                and 1, or the network draws only midpoints and a moment is no power-of-two fraction.
         """
         window = self._window(frame0, frame1, before, after)
         first, second = window[:2]
@@ -163,6 +173,32 @@ class Interpolator:
         maps = self._maps(moments, distances, first.form)
         return self._finished(self._drawer.draw(window, moments, maps, keep=first.keep), first)
 
+    def stream(
+        self,
+        frames: Iterable[StreamedT],
+        factor: int = 2,
+        *,
+        rate: Fraction | None = None,
+        judge: SceneJudge | None = None,
+    ) -> Iterator[StreamedT]:
+        """Give the frames of a stream with drawn ones between them, each when it is asked for.
+
+        A source frame is taken when the output needs it, and let go when it is no longer looked at, so that memory does
+        not grow. Source frames come out as the objects that were given; they must not change until the stream has gone
+        past them.
+
+        Args:
+            frames: frames as `prepare` takes them, of one format; or `TimedFrame`, and then so is what comes out.
+            factor: n frames become factor·n: every interval is split evenly, and the last frame is held.
+            rate: frames a second instead, for `TimedFrame`: one at every k/rate after the first.
+            judge: tells cuts, across which nothing is drawn, and repeats, which are held; None looks for neither.
+
+        Raises:
+            UsageError: as `between`; or times are missing, mixed or out of order.
+        """
+        retiming = ByFactor(factor) if rate is None else ToRate(Fraction(rate))
+        return stream(self, frames, retiming, judge)
+
     def use_regions(self, regions: Sequence[Region]) -> None:
         """From now on draw these parts of the picture at moments of their own.
 
@@ -175,6 +211,11 @@ class Interpolator:
                 "such as rife-d or ifrnet-d"
             )
         self._regions = tuple(regions)
+
+    @property
+    def lane(self) -> Lane | None:
+        """Where the network runs on a GPU, whose memory frames may stay in; None on a CPU."""
+        return self._lane if on_device(self._drawer.place(np.zeros(1, np.uint8))) else None
 
     @property
     def neighbours(self) -> bool:
@@ -222,11 +263,15 @@ class Interpolator:
         around = (before, after) if self.neighbours else (None, None)
         neighbours = [None if frame is None else self._prepared(frame) for frame in around]
         window = Window(self._prepared(frame0), self._prepared(frame1), *neighbours)
-        forms = [frame.form for frame in window if frame is not None]
-        if len({frame.keep for frame in window if frame is not None}) > 1:
+        given = [frame for frame in window if frame is not None]
+        forms = [frame.form for frame in given]
+        if len({frame.keep for frame in given}) > 1:
             raise UsageError("expected all frames in GPU memory or none, got both; bring them to one place first")
         if any(form != forms[0] for form in forms):
             raise UsageError(f"expected frames of one format, got {' and '.join(str(form) for form in forms)}")
+        for frame in given:
+            if frame.lent is not None:
+                frame.lent.check()
         return window
 
     def _maps(

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Generic
+from typing import Generic
 
 from tweenrt.errors import UsageError
 from tweenrt.runtime.channel import Channel, ChannelClosed
-from tweenrt.runtime.frames import Frame
-from tweenrt.runtime.neighbours import Surrounded, surrounded
+from tweenrt.runtime.cuda import Lane
+from tweenrt.runtime.plan import Draw, Show, Step, steps
 from tweenrt.runtime.progress import Meter, ProgressCallback
 from tweenrt.runtime.ready import FrameDrawer, PreparedT, ReadyFrames
 from tweenrt.runtime.scene import CUT_THRESHOLD, DUPLICATE_THRESHOLD, Duplicates, SceneJudge
-from tweenrt.runtime.schedule import schedule
 from tweenrt.runtime.timeline import ByFactor, Moment, Retiming
 from tweenrt.runtime.video import (
     ClipInfo,
@@ -37,13 +36,10 @@ from tweenrt.runtime.video import (
     open_sink,
     open_source,
 )
-
-if TYPE_CHECKING:
-    from av import VideoFrame
+from tweenrt.runtime.video.resident import ResidentDrawer
 
 _DECODED_AHEAD = 4
 _WAITING_TO_BE_ENCODED = 8
-_MOMENTS_A_CALL = 8
 
 Write = Callable[[Moment], None]
 
@@ -64,6 +60,8 @@ class PipelineOptions:
         streams: which of the source's other streams to copy.
         damaged: what to do where the source is cut short or does not decode.
         overwrite: whether the target may exist.
+        gpu_video: keep frames on the GPU from the decoder to the encoder; the lane of the interpolator. Whether that
+            is possible says `tweenrt.runtime.video.placing.check_gpu_video`.
     """
 
     source: Path
@@ -77,6 +75,17 @@ class PipelineOptions:
     streams: Streams = Streams.ALL
     damaged: Damaged = Damaged.REFUSE
     overwrite: bool = False
+    gpu_video: Lane | None = None
+
+    def judge(self) -> SceneJudge:
+        """Who tells cuts and duplicates from motion."""
+        return SceneJudge(self.cut_threshold, None if self.duplicates is Duplicates.DRAW else self.duplicate_threshold)
+
+    def steps(
+        self, frames: Iterable[SourceFrame], judge: SceneJudge, *, neighbours: bool
+    ) -> Iterator[Step[SourceFrame]]:
+        """What a run over `frames` does; see `tweenrt.runtime.plan.steps`."""
+        return steps(frames, self.retiming, judge, self.duplicates, neighbours=neighbours)
 
 
 @dataclass
@@ -129,7 +138,8 @@ def interpolate_video(
     """
     if options.source.resolve() == options.target.resolve():
         raise UsageError(f"{options.target}: expected another name for the output than for the input")
-    source = open_source(options.source, rate=options.input_rate, damaged=options.damaged)
+    gpu = None if options.gpu_video is None else options.gpu_video.gpu
+    source = open_source(options.source, rate=options.input_rate, damaged=options.damaged, gpu=gpu)
     try:
         sink = open_sink(
             options.target,
@@ -138,9 +148,13 @@ def interpolate_video(
             options.encoding,
             streams=options.streams,
             overwrite=options.overwrite,
+            gpu=gpu,
         )
         try:
-            return _Run(options, source, sink, interpolator, progress).complete()
+            if options.gpu_video is None:
+                return _Run(options, source, sink, interpolator, progress).complete()
+            drawer = ResidentDrawer(interpolator, options.gpu_video, source.info.color)
+            return _Run(options, source, sink, drawer, progress).complete()
         finally:
             sink.discard()
     finally:
@@ -165,6 +179,7 @@ class _Run(Generic[PreparedT]):
         self._decoded: Channel[SourceFrame] = Channel(_DECODED_AHEAD)
         self._finished: Channel[Callable[[], None]] = Channel(_WAITING_TO_BE_ENCODED)
         self._waiting: tuple[Write, Moment] | None = None
+        self._end = Fraction(0)
 
     def complete(self) -> Summary:
         """Run to the end and publish the output."""
@@ -199,53 +214,30 @@ class _Run(Generic[PreparedT]):
         self._sink.finish()
 
     def _interpolate(self) -> None:
-        options = self._options
-        look_for_duplicates = options.duplicates is not Duplicates.DRAW
-        judge = SceneJudge(options.cut_threshold, options.duplicate_threshold if look_for_duplicates else None)
-        end = Fraction(0)
-        segments = schedule(self._counted(), options.retiming, judge, options.duplicates)
-        # Looking ahead costs a frame of memory and delay, so it is left to the networks that need it.
-        places = surrounded(segments) if self._neighbours else map(Surrounded[SourceFrame], segments)
-        for place in places:
-            self._fill(place)
-            end = place.segment.first.pts + place.segment.first.duration
-        self._hand_over(None, Moment(end, Fraction(0)))
+        judge = self._options.judge()
+        for step in self._options.steps(self._counted(), judge, neighbours=self._neighbours):
+            if isinstance(step, Show):
+                self._hand_over(partial(self._sink.show, step.frame.picture), step.moment)
+                self._meter.count(drawn=False)
+            else:
+                self._draw(step)
+        self._hand_over(None, Moment(self._end, Fraction(0)))
         self._summary.cuts, self._summary.duplicates = judge.cuts, judge.duplicates
 
     def _counted(self) -> Iterator[SourceFrame]:
         for frame in self._decoded:
             self._summary.source_frames += 1
+            self._end = frame.pts + frame.duration
             yield frame
 
-    def _fill(self, place: Surrounded[SourceFrame]) -> None:
-        """Hand every moment of a segment to the encoder, in order."""
-        moments = place.segment.moments
-        drawn: dict[Moment, Frame] = {}
-        for i, moment in enumerate(moments):
-            shown = place.segment.shown(moment)
-            if shown is not None:
-                self._show(shown.picture, moment)
-                continue
-            if moment not in drawn:
-                drawn = self._drawn(place, moments[i : i + _MOMENTS_A_CALL])
-            self._draw(drawn.pop(moment), moment)
-
-    def _drawn(self, place: Surrounded[SourceFrame], moments: Sequence[Moment]) -> dict[Moment, Frame]:
-        """Run the network for `moments`, which all lie between the segment's two frames."""
-        segment, start = place.segment, time.perf_counter()
-        assert segment.second is not None
-        times = [segment.position(moment) for moment in moments]
-        frames = self._ready.draw(segment.first, segment.second, times, place.before, place.after)
+    def _draw(self, step: Draw[SourceFrame]) -> None:
+        """Run the network once and hand what it drew to the encoder."""
+        start = time.perf_counter()
+        frames = self._ready.draw(*step.pair, step.times, step.place.before, step.place.after)
         self._summary.drawing_seconds += time.perf_counter() - start
-        return dict(zip(moments, frames, strict=True))
-
-    def _show(self, picture: VideoFrame, moment: Moment) -> None:
-        self._hand_over(partial(self._sink.show, picture), moment)
-        self._meter.count(drawn=False)
-
-    def _draw(self, frame: Frame, moment: Moment) -> None:
-        self._hand_over(partial(self._sink.draw, frame), moment)
-        self._meter.count(drawn=True)
+        for frame, moment in zip(frames, step.moments, strict=True):
+            self._hand_over(partial(self._sink.draw, frame), moment)
+            self._meter.count(drawn=True)
 
     def _hand_over(self, write: Write | None, moment: Moment) -> None:
         """Put the frame before this one into the channel; how long the last one is shown is known at the end only."""

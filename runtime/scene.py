@@ -59,12 +59,21 @@ def thumbnail(frame: Frame) -> Thumbnail:
     Returns:
         [h,w,3] float32 in 0..255, h about 96 or, for smaller frames, H.
     """
-    step = max(1, min(frame.shape[:2]) // _LINES)
+    step = block_side(*frame.shape[:2])
     height, width = frame.shape[0] // step, frame.shape[1] // step
     rows = frame[: height * step, : width * step].reshape(height, step, width * step * 3).sum(1, dtype=np.uint32)
     blocks = rows.reshape(height, width, step, 3).sum(2, dtype=np.uint32)
-    peak = 255.0 if frame.dtype == np.uint8 else 65535.0
-    means: Thumbnail = (blocks * (255.0 / peak / step**2)).astype(np.float32)
+    return means_of(blocks, step, 255.0 if frame.dtype == np.uint8 else 65535.0)
+
+
+def block_side(height: int, width: int) -> int:
+    """How many pixels of a frame, across and down, are one pixel of its thumbnail."""
+    return max(1, min(height, width) // _LINES)
+
+
+def means_of(sums: NDArray[np.uint32], side: int, peak: float = 255.0) -> Thumbnail:
+    """The thumbnail of a frame whose white is `peak`, from the sums, [h,w,3], over its blocks of `side` x `side`."""
+    means: Thumbnail = (sums * (255.0 / peak / side**2)).astype(np.float32)
     return means
 
 

@@ -51,6 +51,29 @@ typedef struct tweenrt_merge {
    says why. */
 TWEENRT_API int tweenrt_merge_frames(tweenrt_merge const* merge, void* stream);
 
+/* A picture as video decoders and encoders have it and the same in RGB, one byte a value, rows `pitch` bytes apart.
+   Pointers are to device memory. */
+typedef struct tweenrt_nv12 {
+    uint8_t* luma;   /* [height, width] */
+    uint8_t* chroma; /* [height / 2, width / 2, 2], Cb and Cr; a sample lies in the middle of its four pixels */
+    uint8_t* rgb;    /* [height, width, 3] */
+    size_t pitch_luma, pitch_chroma, pitch_rgb;
+    int32_t height, width; /* even */
+    float matrix[9];       /* rows: what the three outputs take of the three inputs, each 0..255 */
+    float offset[3];       /* added to the outputs */
+} tweenrt_nv12;
+
+/* (R, G, B) = matrix * (Y, Cb, Cr) + offset, with Cb and Cr brought to every pixel by a cubic (a = -0.6), and the way
+   back, (Y, Cb, Cr) = matrix * (R, G, B) + offset; rounded to the nearest byte. Queue and return as
+   tweenrt_merge_frames() does. */
+TWEENRT_API int tweenrt_nv12_to_rgb(tweenrt_nv12 const* picture, void* stream);
+TWEENRT_API int tweenrt_rgb_to_nv12(tweenrt_nv12 const* picture, void* stream);
+
+/* Sums of every colour over blocks of step x step pixels of [height, width, 3] bytes: [height / step, width / step, 3].
+   Rows and columns that fill no block are left out. Queues and returns as tweenrt_merge_frames() does. */
+TWEENRT_API int tweenrt_sum_blocks(uint8_t const* rgb, size_t pitch, int32_t height, int32_t width, int32_t step,
+                                   uint32_t* sums, void* stream);
+
 #ifdef __cplusplus
 }
 #endif

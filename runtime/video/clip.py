@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from tweenrt.runtime.frames import Frame
 from tweenrt.runtime.scene import Thumbnail
 from tweenrt.runtime.timeline import Moment
-from tweenrt.runtime.video.backend import av
 from tweenrt.runtime.video.color import ColorTags
 
 
@@ -65,15 +63,17 @@ class SourceFrame:
     Attributes:
         pts: when it is shown, in exact seconds.
         duration: for how long, in exact seconds.
-        picture: as decoded, in the source's own pixel format.
-        rgb: [H,W,3] RGB; uint8 (0..255), or uint16 (0..65535) where the source has more than 8 bits.
+        picture: as decoded, in the source's own pixel format: an `av.VideoFrame`, or a
+            `tweenrt.runtime.video.surface.Surface` where it is on a GPU. It is for the `Sink` of the same kind.
+        rgb: [H,W,3] RGB; uint8 (0..255), or uint16 (0..65535) where the source has more than 8 bits. Where the picture
+            is on a GPU, that picture itself.
         thumbnail: see `tweenrt.runtime.scene.thumbnail`.
     """
 
     pts: Fraction
     duration: Fraction
-    picture: av.VideoFrame
-    rgb: Frame
+    picture: Any
+    rgb: Any
     thumbnail: Thumbnail
 
 
@@ -108,15 +108,15 @@ class Sink(Protocol):
 
     warnings: list[str]
 
-    def show(self, picture: av.VideoFrame, moment: Moment) -> None:
-        """Write a source frame.
+    def show(self, picture: Any, moment: Moment) -> None:
+        """Write a source frame: its `SourceFrame.picture`.
 
         Raises:
             OutputError: it cannot be written.
         """
 
-    def draw(self, frame: Frame, moment: Moment) -> None:
-        """Write a drawn frame: [H,W,3] RGB of the source's size and of the dtype of its `SourceFrame.rgb`.
+    def draw(self, frame: Any, moment: Moment) -> None:
+        """Write a drawn frame: of the kind, size and dtype of `SourceFrame.rgb`.
 
         Raises:
             OutputError: it cannot be written.

@@ -80,6 +80,18 @@ class ColorTags:
         fallback = _BT709 if self.lines > _SD_LINES else _BT601
         return _MATRICES.get(self.matrix, _MATRICES[fallback])
 
+    def equation(self, bits: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Y'CbCr of that depth = matrix · RGB (0..65535) + offset, not rounded (H.273, equations 38 to 46)."""
+        kr, kb, _ = self.coefficients
+        luma = np.array([kr, 1 - kr - kb, kb])
+        parts = np.stack([luma, (np.eye(3)[2] - luma) / (2 - 2 * kb), (np.eye(3)[0] - luma) / (2 - 2 * kr)])
+        one = 2.0 ** (bits - 8)
+        if self.full:
+            span, offset = np.full(3, 2.0**bits - 1), np.array([0, 128, 128]) * one
+        else:
+            span, offset = np.array([219, 224, 224]) * one, np.array([16, 128, 128]) * one
+        return parts * span[:, None] / _PEAK, offset
+
     def as_limited_yuv(self) -> ColorTags:
         """The tags for these colours once RGB has become YUV."""
         return replace(self, matrix=_BT709 if self.lines > _SD_LINES else _BT601, range=_LIMITED)
@@ -163,7 +175,7 @@ class Converter:
 
     def _to_luma_chroma(self, frame: Frame, held: Layout) -> av.VideoFrame:
         """[H,W,3] RGB, uint16, as a 4:4:4 or grey picture of `held`'s depth."""
-        matrix, offset = self._equation(held.bits)
+        matrix, offset = self._tags.equation(held.bits)
         whole = av.VideoFrame(frame.shape[1], frame.shape[0], grey(held.bits) if held.grey else yuv444(held.bits))
         targets = [_samples(whole, i) for i in range(len(whole.planes))]
         _combine(_channels(frame), targets, matrix, offset, 2**held.bits - 1)
@@ -171,24 +183,12 @@ class Converter:
 
     def _from_luma_chroma(self, whole: av.VideoFrame, held: Layout) -> Frame:
         """A 4:4:4 or grey picture as [H,W,3] RGB, uint16."""
-        matrix, offset = self._equation(held.bits)
+        matrix, offset = self._tags.equation(held.bits)
         sources = [_samples(whole, i) for i in range(len(whole.planes))]
         inverse = np.linalg.inv(matrix).astype(np.float64)[:, : len(sources)]
         frame = np.empty((whole.height, whole.width, 3), np.uint16)
         _combine(sources, _channels(frame), inverse, -inverse @ offset[: len(sources)], _PEAK)
         return frame
-
-    def _equation(self, bits: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Y'CbCr of that depth = matrix · RGB (0..65535) + offset, not rounded (H.273, equations 38 to 46)."""
-        kr, kb, _ = self._tags.coefficients
-        luma = np.array([kr, 1 - kr - kb, kb])
-        parts = np.stack([luma, (np.eye(3)[2] - luma) / (2 - 2 * kb), (np.eye(3)[0] - luma) / (2 - 2 * kr)])
-        one = 2.0 ** (bits - 8)
-        if self._tags.full:
-            span, offset = np.full(3, 2.0**bits - 1), np.array([0, 128, 128]) * one
-        else:
-            span, offset = np.array([219, 224, 224]) * one, np.array([16, 128, 128]) * one
-        return parts * span[:, None] / _PEAK, offset
 
 
 def _planar_rgb(frame: Frame, held: Layout) -> av.VideoFrame:

@@ -15,13 +15,16 @@ from tweenrt.runtime.video.reader import VideoReader
 from tweenrt.runtime.video.writer import VideoWriter
 
 
-def open_source(path: Path, *, rate: Fraction | None = None, damaged: Damaged = Damaged.REFUSE) -> Source:
+def open_source(
+    path: Path, *, rate: Fraction | None = None, damaged: Damaged = Damaged.REFUSE, gpu: int | None = None
+) -> Source:
     """Open a video file, or a folder of images.
 
     Args:
         path: the file or folder.
         rate: images a second, for a folder; a video has its own times.
         damaged: what to do where a video is cut short or does not decode.
+        gpu: decode a video on the GPU of this number and leave its frames there.
 
     Raises:
         VideoError: nothing can be decoded.
@@ -31,6 +34,10 @@ def open_source(path: Path, *, rate: Fraction | None = None, damaged: Damaged = 
         return ImageReader(path, rate)
     if rate is not None:
         raise UsageError(f"{path}: an input rate is for folders of images; a video has its own times")
+    if gpu is not None:
+        from tweenrt.runtime.video.gpu_reader import GpuVideoReader
+
+        return GpuVideoReader(path, gpu, damaged)
     return VideoReader(path, damaged)
 
 
@@ -42,6 +49,7 @@ def open_sink(
     *,
     streams: Streams = Streams.ALL,
     overwrite: bool = False,
+    gpu: int | None = None,
 ) -> Sink:
     """Open a video file, or a folder of images if the name has no ending.
 
@@ -52,6 +60,7 @@ def open_sink(
         encoding: codec, quality and further options; for a video only.
         streams: which of the source's other streams to copy; into a video only.
         overwrite: whether the name may be taken.
+        gpu: encode a video on the GPU of this number, where its frames are.
 
     Raises:
         UsageError: the options do not fit, or the name is taken.
@@ -61,4 +70,8 @@ def open_sink(
         if encoding != EncodingOptions():
             raise UsageError(f"{path}: a folder of images is PNG; encoder options are for videos")
         return ImageWriter(path, info, overwrite=overwrite)
+    if gpu is not None:
+        from tweenrt.runtime.video.gpu_writer import GpuVideoWriter
+
+        return GpuVideoWriter(path, info, retiming, encoding, gpu, streams=streams, overwrite=overwrite)
     return VideoWriter(path, info, retiming, encoding, streams=streams, overwrite=overwrite)

@@ -37,15 +37,17 @@ class VideoReader:
         VideoError: there is no such file, or nothing in it can be decoded as video.
     """
 
+    _threads = "AUTO"
+
     def __init__(self, path: Path, damaged: Damaged = Damaged.REFUSE) -> None:
         self.warnings: list[str] = []
         self._path, self._damaged = path, damaged
         self._count = 0
         self._check_file()
-        self._container = _opened(path)
+        self._container = self._open(path)
         try:
             self._stream = _video_stream(self._container, path)
-            self._stream.codec_context.thread_type = "AUTO"
+            self._stream.codec_context.thread_type = self._threads
             self._pictures = self._decoded()
             first = self._first()
             self.info = self._described(first)
@@ -71,6 +73,9 @@ class VideoReader:
     def close(self) -> None:
         """See `tweenrt.runtime.video.clip.Source.close`."""
         self._container.close()
+
+    def _open(self, path: Path) -> av.container.InputContainer:
+        return _opened(path)
 
     def _first(self) -> av.VideoFrame:
         first = next(self._pictures, None)
@@ -99,7 +104,7 @@ class VideoReader:
             path=self._path,
             width=first.width,
             height=first.height,
-            pix_fmt=plain(first.format.name),
+            pix_fmt=plain(_held_as(first)),
             color=ColorTags.of(first),
             rate=rate,
             tick=tick,
@@ -113,7 +118,7 @@ class VideoReader:
         return info if info.frames or not info.duration else replace(info, frames=round(info.duration * rate))
 
     def _note_what_is_left_out(self, first: av.VideoFrame) -> None:
-        if layout(first.format.name).alpha:
+        if layout(_held_as(first)).alpha:
             self.warnings.append("the alpha channel is left out")
         if first.interlaced_frame:
             self.warnings.append("the video is interlaced; deinterlace it first, or motion will show combs")
@@ -199,6 +204,11 @@ class VideoReader:
 def _seconds(packet: av.Packet[Any]) -> str:
     stamp = packet.pts if packet.pts is not None else packet.dts
     return "its end" if stamp is None else f"{float(stamp * packet.time_base):.3f} s"
+
+
+def _held_as(picture: av.VideoFrame) -> str:
+    """The pixel format of a picture; on a GPU, of what lies in its memory."""
+    return str((picture.sw_format or picture.format).name)
 
 
 def _opened(path: Path) -> av.container.InputContainer:

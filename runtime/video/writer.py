@@ -50,7 +50,7 @@ class VideoWriter:
         overwrite: bool = False,
     ) -> None:
         self._path, self._info = path, info
-        self._plan = plan(path, info, encoding)
+        self._plan = self._planned(path, info, encoding)
         self.warnings = list(self._plan.warnings)
         self._unit = self._unit_of_time(retiming)
         self._durations: dict[int, int] = {}
@@ -64,7 +64,7 @@ class VideoWriter:
             self.discard()
             raise
 
-    def show(self, picture: av.VideoFrame, moment: Moment) -> None:
+    def show(self, picture: Any, moment: Moment) -> None:
         """See `tweenrt.runtime.video.clip.Sink.show`."""
         if picture.format.name != self._plan.pix_fmt:
             picture = self._converter.convert(picture, self._plan.pix_fmt)
@@ -89,6 +89,9 @@ class VideoWriter:
     def discard(self) -> None:
         """See `tweenrt.runtime.video.clip.Sink.discard`."""
         self._leftovers.close()
+
+    def _planned(self, path: Path, info: ClipInfo, encoding: EncodingOptions) -> EncoderPlan:
+        return plan(path, info, encoding)
 
     def _unit_of_time(self, retiming: Retiming) -> Fraction:
         unit = retiming.unit(self._info.tick)
@@ -137,7 +140,7 @@ class VideoWriter:
             context.sample_aspect_ratio = self._info.aspect
         if self._info.rotation:
             stream.set_display_rotation(self._info.rotation)
-        if chosen.codec == "libx265" and chosen.container in {"mp4", "mov"}:
+        if chosen.codec in {"libx265", "hevc_nvenc"} and chosen.container in {"mp4", "mov"}:
             context.codec_tag = "hvc1"  # the tag that QuickTime plays
         return stream
 

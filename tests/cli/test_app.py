@@ -20,6 +20,7 @@ VERBS = (
     "export",
     "verify",
     "convert",
+    "quantize",
     "build",
     "cache",
     "interpolate",
@@ -27,6 +28,8 @@ VERBS = (
     "compare",
     "evaluate",
     "profile",
+    "distribute",
+    "serve-repo",
     "doctor",
 )
 
@@ -42,6 +45,7 @@ def test_the_verbs_and_flags_that_scripts_rely_on() -> None:
     assert {"--flavour", "--target", "--size", "--min", "--opt", "--max"} <= found["build"]
     assert {"--device", "--size"} <= found["estimate"]
     assert {"--precision", "--out", "--frames"} <= found["convert"]
+    assert {"--frames", "--out", "--method", "--max-drop-db", "--json"} <= found["quantize"]
     assert {"--dataset", "--root", "--json", "--csv", "--limit", "--backend", "--threads"} <= found["evaluate"]
     assert {"--size", "--frames", "--factor", "--fps", "--backend", "--json", "--html"} <= found["profile"]
 
