@@ -129,6 +129,7 @@ def _rated(rated: Rated) -> dict[str, Any]:
 def _sensitivity(found: Sensitivity) -> dict[str, Any]:
     return {
         "block": found.block,
+        "psnr_db": found.judged.psnr_db,
         "psnr_against_fp32_db": _finite(psnr_db(found.judged.mse)),
         "saves_ms": found.gain.ms,
         "macs": found.gain.macs,
