@@ -189,7 +189,7 @@ def measure_model(model: str, sets: Sets, chosen: Chosen, folder: Path, note: Ca
     for name, made in ort_quantized(source, chosen).items():
         try:
             table.add(name, source, made())
-        except Exception as error:  # noqa: PERF203  (a tool that refuses the graph ends no measurement)
+        except Exception as error:  # noqa: BLE001, PERF203  (a tool that refuses the graph ends no measurement)
             print(f"{model} {name}: {error}")
 
 

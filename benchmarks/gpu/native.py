@@ -58,6 +58,7 @@ MODEL = "rife-4.25"
 FLAVOURS = [backend.value for backend in (Backend.TENSORRT_RTX, Backend.TENSORRT, Backend.ONNXRUNTIME)]
 SIZES = {"720p": (720, 1280), "1080p": (1080, 1920)}
 FRAMES, WARM_UP, RUNS, ROUNDS = 4, 20, 100, 3
+SECONDS = 900  # for one command
 HEADING = [
     "backend",
     "frames",
@@ -139,7 +140,7 @@ class Case:
 def library(backend: Backend) -> Path:
     """Build libtweenrt with the module for `backend` and its examples; the folder."""
     folder, on_cpu = ROOT / "build" / f"native-benchmark-{backend.value}", backend is Backend.ONNXRUNTIME
-    chosen = {"ONNXRUNTIME": on_cpu, "TENSORRT": True, "EXAMPLES": True, "BUILD_GSTREAMER": False}
+    chosen = {"ONNXRUNTIME": on_cpu, "TENSORRT": not on_cpu, "EXAMPLES": True, "BUILD_GSTREAMER": False}
     options = [f"-DTWEENRT_{name}={'ON' if value else 'OFF'}" for name, value in chosen.items()]
     if not on_cpu:
         options.append(f"-DCMAKE_CUDA_ARCHITECTURES={find_gpus().found[0].architecture.removeprefix('sm')}")
@@ -165,8 +166,10 @@ def said(*words: object) -> str:
 
     Raises:
         BackendError: it failed; with the end of what it complained of.
+        subprocess.TimeoutExpired: it hangs.
     """
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
+    command = [str(word) for word in words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
     if done.returncode != 0:
         raise BackendError(f"{words[0]}: exit code {done.returncode}: {(done.stderr or done.stdout).strip()[-400:]}")
     return done.stdout
@@ -197,7 +200,7 @@ def measured(case: Case) -> record.Row:
     with Interpolator.open(case.engine, case.backend, lane=lane) as interpolator:
         if interpolator.info.io is not FrameIO.UINT8:
             raise UsageError(f"{case.engine}: expected a graph with uint8 frames; export it with --io uint8")
-        wanted = np.asarray(interpolator.between(*frames[:2], contenders.HALF)[0])
+        wanted = np.asarray(interpolator.between(frames[0], frames[1], contenders.HALF)[0])
         if case.pixels is Pixels.NV12:
             wanted = nv12.from_rgb(wanted)
         work = in_python(case, interpolator, lane, pictures)
@@ -356,7 +359,7 @@ def save(out: Path, found: list[record.Row], device: str, network: str) -> None:
     before = out / f"{name}.json"
     kept = json.loads(before.read_text())["rows"] if before.exists() else []
     about = {"device": device, "driver": engines.driver_version(), "network": network, "runs": RUNS, "rounds": ROUNDS}
-    facts = {"machine": record.machine(1), **about, "rows": record.merged(kept, found, "row")}
+    facts: dict[str, Any] = {"machine": record.machine(1), **about, "rows": record.merged(kept, found, "row")}
     most = ", ".join(f"{pixels.most} for {pixels.word}" for pixels in Pixels)
     notes = _NOTES.format(**about, warm_up=WARM_UP, most=most, machine=record.describe(facts["machine"]))
     record.write(name, facts, f"libtweenrt on {device}", notes, [HEADING, *map(cells, facts["rows"])], folder=out)

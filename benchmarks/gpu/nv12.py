@@ -23,7 +23,8 @@ def from_rgb(frame: Bytes) -> Bytes:
     colours = np.stack([(blue - luma) / (2 - 2 * KB), (red - luma) / (2 - 2 * KR)], 2)
     height, width = luma.shape
     chroma = colours.reshape(height // 2, 2, width // 2, 2, 2).mean((1, 3)).reshape(height // 2, width)
-    return np.rint(np.concatenate([16 + 219 * luma, 128 + 224 * chroma])).astype(np.uint8)
+    picture: Bytes = np.rint(np.concatenate([16 + 219 * luma, 128 + 224 * chroma])).astype(np.uint8)
+    return picture
 
 
 def to_rgb(picture: Bytes) -> Bytes:
@@ -41,4 +42,5 @@ def to_rgb(picture: Bytes) -> Bytes:
     cb, cr = np.moveaxis(chroma.repeat(2, 0).repeat(2, 1), 2, 0)
     red, blue = luma + 2 * (1 - KR) * cr, luma + 2 * (1 - KB) * cb
     green = (luma - KR * red - KB * blue) / (1 - KR - KB)
-    return np.rint(255 * np.clip(np.stack([red, green, blue], 2), 0, 1)).astype(np.uint8)
+    frame: Bytes = np.rint(255 * np.clip(np.stack([red, green, blue], 2), 0, 1)).astype(np.uint8)
+    return frame

@@ -92,10 +92,16 @@ struct Nv12 {
     }
 };
 
+uint8_t* tensor_row(Geometry const& g, void const* tensor, int32_t y) {
+    return static_cast<uint8_t*>(const_cast<void*>(tensor)) + static_cast<size_t>(y) * g.format.width * 3;
+}
+
 // A row of a tensor of bytes.
-Packed bytes_of(Geometry const& g, void const* tensor, int32_t y) {
-    auto* start = static_cast<uint8_t*>(const_cast<void*>(tensor));
-    return {3, 0, start + static_cast<size_t>(y) * g.format.width * 3};
+Packed bytes_of(Geometry const& g, void const* tensor, int32_t y) { return {3, 0, tensor_row(g, tensor, y)}; }
+
+// Whether a tensor holds the bytes of the caller's rows, in their order.
+bool takes_rows_as_they_are(Geometry const& g) {
+    return g.element == Element::kUint8 && g.format.pixels == TWEENRT_PIXELS_RGB8;
 }
 
 // Calls use(row), where row(y) is a row of a tensor of frames, as its elements are.
@@ -267,6 +273,11 @@ int32_t plane_rows(tweenrt_format const& format, int32_t plane) noexcept {
 }
 
 void pack_frame(Geometry const& g, tweenrt_frame const& frame, void* target) noexcept {
+    if (takes_rows_as_they_are(g)) {
+        for (int32_t y = 0; y < g.format.height; ++y)
+            std::memcpy(tensor_row(g, target, y), row_of(frame, 0, y), row_bytes(g.format, 0));
+        return;
+    }
     switch (g.format.pixels) {
         case TWEENRT_PIXELS_RGB_F32:
             return pack_rows(g, target, [&](int32_t y) { return Planes<float>::of(frame, y); });
@@ -283,6 +294,11 @@ void pack_frame(Geometry const& g, tweenrt_frame const& frame, void* target) noe
 }
 
 void unpack_frame(Geometry const& g, void const* drawn, tweenrt_frame const& frame) noexcept {
+    if (takes_rows_as_they_are(g)) {
+        for (int32_t y = 0; y < g.format.height; ++y)
+            std::memcpy(row_of(frame, 0, y), tensor_row(g, drawn, y), row_bytes(g.format, 0));
+        return;
+    }
     tweenrt_pixels const pixels = g.format.pixels;
     if (pixels == TWEENRT_PIXELS_NV12) return unpack_nv12(g, drawn, frame);
     if (pixels == TWEENRT_PIXELS_RGB_F32)
