@@ -6,7 +6,7 @@ TORCH  ?= torch==2.13.0
 # Tests run side by side, with one thread each: exporting a network, which most of the time goes into, uses one core.
 WORKERS ?= 2
 BIN    := $(VENV)/bin
-PYTEST  = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --max-worker-restart 0
+PYTEST  = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --max-worker-restart 0
 SOURCES = tweenrt/*.py export runtime plugins calibration cli tests benchmarks
 
 .PHONY: help demo plugins test test-all test-vapoursynth check lint types format clean

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,8 +18,14 @@ _SHARED_OUT = {"test_networks.py", "test_kernels_asan.py"}
 """Files without shared fixtures whose tests take long; every other file runs in one process."""
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Keep the tests of a file together, so that what they share is made once."""
-    for item in items:
-        if config.pluginmanager.hasplugin("xdist") and item.path.name not in _SHARED_OUT:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return nodeid if Path(file).name in _SHARED_OUT else file
+
+    return ByFile(config, log)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import sys
 from collections.abc import Generator
 from fractions import Fraction
@@ -136,6 +137,8 @@ class Live:
             UsageError: a frame was changed before it had been drawn from, or does not fit the one before.
             BackendError: the network failed.
         """
+        # A thread that is stopped inside of a network's C++ takes the whole process down.
+        atexit.register(self._end)
         self._clock.start(self._draw)
         try:
             for output in self._outbox:
@@ -145,9 +148,14 @@ class Live:
         except ChannelClosed:
             return
         finally:
-            self.close()
-            if not sys.is_finalizing():  # then the drawing thread has been stopped where it was
-                self._outbox.rest_until_finished()
+            if not sys.is_finalizing():  # then it has ended already
+                self._end()
+                atexit.unregister(self._end)
+
+    def _end(self) -> None:
+        """Stop, and wait until nothing is being drawn any more."""
+        self.close()
+        self._outbox.rest_until_finished()
 
     def __enter__(self) -> Live:  # noqa: PYI034  (typing.Self needs Python 3.11)
         return self

@@ -33,7 +33,7 @@ from tweenrt.runtime.engine_file import unpack
 from tweenrt.runtime.onnx_file import OnnxFile
 from tweenrt.runtime.tensorrt import Flavour
 
-QUICK = ("ifrnet-s", "rife-4.25", "ugsp")
+QUICK = ("ifrnet-s", "rife-4.25")
 NAMES = [n for n, c in CASES.items() if not c.twin]
 SIZE = (128, 192)
 TARGETS = ("sm75", "sm86", "sm89", "sm120")

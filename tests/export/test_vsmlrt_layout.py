@@ -51,7 +51,7 @@ def frames(height: int = 101, width: int = 157, seed: int = 0) -> Array:
     return through_a_lens(moving_frames(height, width, seed=seed))
 
 
-@pytest.mark.parametrize("name", ["rife-4.25", "ifrnet"])
+@pytest.mark.parametrize("name", [pytest.param("rife-4.25", marks=pytest.mark.slow), "ifrnet"])
 def test_a_client_draws_what_our_interpolator_draws(name: str, tmp_path: Path) -> None:
     loaded = load_random(registry.get(name), 1)
     export(loaded, check_layout(loaded.spec, ExportOptions()), tmp_path / "ours.onnx")

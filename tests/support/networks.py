@@ -14,11 +14,11 @@ class Tier(Enum):
 
     FULL = "every graph: static, dynamic, 720p and uint8"
     SMALL = "the dynamic graphs, from a small example"
-    SLOW = "none: its parts are those of a network above"
+    SLOW = "none: its parts are those of a network above, or have tests of their own"
 
 
 FULL = ("cain", "ifrnet", "ifrnet-s", "rife-4.25", "rife-4.6", "rife-hdv3")
-SMALL = ("amt-s", "ema-vfi-small-t", "rife-dr", "ugsp")
+SMALL = ("rife-dr", "ugsp")
 
 
 def tier(name: str) -> Tier:

@@ -70,6 +70,7 @@ def _says_that_there_is_no_gpu(tmp_path: Path, folder: Path, flavour: str) -> No
         pytest.skip("this machine has an NVIDIA driver")
 
 
+@pytest.mark.slow
 def test_memory_is_used_as_it_should_be() -> None:
     """All tests of the backends once more with AddressSanitizer and UBSan, which end a process that errs.
 
