@@ -15,12 +15,10 @@ from tweenrt.calibration.ranges import Range, body_of
 from tweenrt.calibration.roles import MOVES, Role, is_standard, roles_of
 from tweenrt.calibration.view import GraphView, key
 
-LARGEST_FP16 = 65504.0
-SMALLEST_NORMAL_FP16 = 2.0**-14
 HEADROOM = 4.0
 """How many times larger than anything measured a value may get before it overflows."""
 
-MOST = LARGEST_FP16 / HEADROOM
+MOST = float(np.finfo(np.float16).max) / HEADROOM
 
 
 class Precision(str, Enum):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto, numpy_helper
 
-from tweenrt.calibration.policy import SMALLEST_NORMAL_FP16, Decision, Precision, Reason
+from tweenrt.calibration.policy import Decision, Precision, Reason
 from tweenrt.calibration.view import FLOAT16
 from tweenrt.runtime.compare import Difference
 
@@ -78,6 +78,6 @@ def half_weights(before: ModelProto, after: ModelProto) -> HalfWeights:
     for half in halves:
         values = np.abs(numpy_helper.to_array(exact[half.name.rpartition("/")[0]]))
         count += values.size
-        small += int(((values > 0) & (values < SMALLEST_NORMAL_FP16)).sum())
+        small += int(((values > 0) & (values < np.finfo(np.float16).smallest_normal)).sum())
         lost += int(((values > 0) & (numpy_helper.to_array(half) == 0)).sum())
     return HalfWeights(count, small, lost)

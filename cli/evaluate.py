@@ -72,7 +72,7 @@ def evaluate(
     from tweenrt.runtime.evaluate.record import Record
     from tweenrt.runtime.evaluate.report import report
     from tweenrt.runtime.evaluate.summary import worst as worst_rows
-    from tweenrt.runtime.video.whole import write_whole
+    from tweenrt.runtime.output import write_whole
 
     if (worst is None) != (error_maps is None):
         raise UsageError("--worst and --error-maps belong together; give both or neither")

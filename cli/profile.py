@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -15,8 +14,9 @@ from rich.table import Table
 from tweenrt.cli.console import step, tables, warn
 from tweenrt.cli.progress import PhaseBar
 from tweenrt.contract import parse_rate, parse_size
-from tweenrt.errors import OutputError, UsageError, require
+from tweenrt.errors import UsageError, require
 from tweenrt.runtime import Backend
+from tweenrt.runtime.output import expect_folders, write_whole
 
 if TYPE_CHECKING:
     from tweenrt.runtime.profiling.profile import Profile, ProfileOptions
@@ -77,8 +77,7 @@ def profile(
     )
     if html_file is not None:
         require("matplotlib", extra="report", why="The report with plots")
-    for file in (json_file, html_file):
-        _expect_folder(file)
+    expect_folders(json_file, html_file)
     found = _measured(options)
     _print(found)
     _write_files(found, json_file, html_file)
@@ -129,28 +128,11 @@ def _write_files(found: Profile, json_file: Path | None, html_file: Path | None)
     if json_file is not None:
         from tweenrt.runtime.profiling.profile import facts
 
-        _write(json_file, json.dumps(facts(found), indent=2) + "\n")
+        write_whole(json_file, (json.dumps(facts(found), indent=2) + "\n").encode())
     if html_file is not None:
         from tweenrt.runtime.profiling.report import report
 
-        _write(html_file, report(found))
-
-
-def _write(path: Path, text: str) -> None:
-    """Write `text`; the file has its name only when it is complete."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _expect_folder(file: Path | None) -> None:
-    if file is not None and not file.parent.is_dir():
-        raise UsageError(f"{file}: expected a file in a folder that exists; make {file.parent} first")
+        write_whole(html_file, report(found).encode())
 
 
 def _parsed(option: str, text: str, parse: Callable[[str], ParsedT]) -> ParsedT:

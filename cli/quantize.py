@@ -16,9 +16,9 @@ from tweenrt.calibration.int8.scales import Method
 from tweenrt.cli.console import step, tables
 from tweenrt.cli.convert import check_out
 from tweenrt.cli.progress import Bar
-from tweenrt.errors import UsageError, require
+from tweenrt.errors import require
 from tweenrt.runtime.devices import device
-from tweenrt.runtime.video.whole import write_whole
+from tweenrt.runtime.output import expect_folders, write_whole
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -78,7 +78,7 @@ def quantize(
     if plot_file is not None:
         require("matplotlib", extra="report", why="Drawing the front")
     check_out(graph, out)
-    _check_folders(json_file, plot_file, calibration)
+    expect_folders(json_file, plot_file, calibration)
     from tweenrt.calibration.int8.quantize import Budget, QuantizeOptions
     from tweenrt.calibration.int8.quantize import quantize as quantize_graph
     from tweenrt.calibration.policy import Precision
@@ -95,12 +95,6 @@ def quantize(
 
         write_whole(plot_file, plot(report).encode())
     show(report, budget, tables())
-
-
-def _check_folders(*files: Path | None) -> None:
-    for file in files:
-        if file is not None and not file.parent.is_dir():
-            raise UsageError(f"{file}: there is no folder {file.parent}; make it, or give another name")
 
 
 def _chosen(graph: Path, frames: list[Path], samples: int, seed: int) -> Chosen:

@@ -87,6 +87,12 @@ def test_the_runtime_loads_without_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT.parent)
 
 
+def test_the_command_line_starts_with_nothing_but_the_runtime() -> None:
+    absent = ("torch", "onnx", "av", "openvino", "matplotlib", "tensorrt", "tensorrt_rtx", "cuda", "tritonclient")
+    code = f"import sys; sys.modules.update(dict.fromkeys({absent})); import tweenrt.cli.app"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT.parent)
+
+
 def test_public_names() -> None:
     assert sorted(tweenrt.__all__) == ["Interpolator", "TweenrtError", "__version__"]
     assert tweenrt.Interpolator.__name__ == "Interpolator"

@@ -15,7 +15,7 @@ import tweenrt
 from tweenrt.calibration.int8.scales import Method
 from tweenrt.calibration.ranges import Range
 from tweenrt.errors import UsageError
-from tweenrt.runtime.video.whole import write_whole
+from tweenrt.runtime.output import write_whole
 
 _FORMAT = 1
 

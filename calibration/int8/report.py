@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tweenrt.calibration.int8.candidates import Candidate
-from tweenrt.calibration.int8.scales import Method
-from tweenrt.calibration.int8.search import Judged, Point, Sensitivity
+if TYPE_CHECKING:  # the command line prints reports, and starts without the package onnx
+    from tweenrt.calibration.int8.candidates import Candidate
+    from tweenrt.calibration.int8.scales import Method
+    from tweenrt.calibration.int8.search import Judged, Point, Sensitivity
 
 
 @dataclass(frozen=True)

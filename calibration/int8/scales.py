@@ -12,11 +12,10 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from tweenrt.calibration.policy import LARGEST_FP16, SMALLEST_NORMAL_FP16
-
 LEVELS = 127
 """The largest INT8 number in use; -128 is left out, so that the range is symmetric."""
 
+_FP16 = np.finfo(np.float16)
 _BINS_OF_INT8 = 128
 _PERCENT = 99.99
 _MSE_STEPS = 100
@@ -54,8 +53,8 @@ class Histogram:
 
 def scale_of(threshold: float) -> float:
     """The scale with which `threshold` becomes 127."""
-    exact = float(np.float16(min(threshold / LEVELS, LARGEST_FP16)))
-    return max(exact, SMALLEST_NORMAL_FP16)
+    exact = float(np.float16(min(threshold / LEVELS, float(_FP16.max))))
+    return max(exact, float(_FP16.smallest_normal))
 
 
 def threshold(found: Histogram, method: Method) -> float:

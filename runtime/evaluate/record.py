@@ -12,7 +12,7 @@ from pathlib import Path
 from tweenrt.errors import OutputError, UsageError
 from tweenrt.runtime.evaluate.metrics import Metric
 from tweenrt.runtime.evaluate.run import Row
-from tweenrt.runtime.video.whole import write_whole
+from tweenrt.runtime.output import write_whole
 
 _MAGIC = "# tweenrt evaluate "
 _FACTS = ("subset", "frame", "t", "seconds")

@@ -12,7 +12,7 @@ from typing import Any
 
 from tweenrt.errors import UsageError
 from tweenrt.runtime.jobs.job import Done, Job
-from tweenrt.runtime.video.target import writing
+from tweenrt.runtime.output import writing
 
 MANIFEST = "manifest.jsonl"
 _HEAD = {"tweenrt jobs": 1}

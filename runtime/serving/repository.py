@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tweenrt.errors import UsageError
+from tweenrt.runtime.output import writing
 from tweenrt.runtime.serving.config import NAME, ServingOptions, config_text, expect_same_form
 from tweenrt.runtime.serving.served import Served
-from tweenrt.runtime.video.target import writing
 
 
 def write_repository(folder: Path, models: Sequence[Served], options: ServingOptions) -> list[Path]:

@@ -3,6 +3,9 @@
 Up to 8 bits swscale does the work, with accurate rounding and full chroma. Above, its RGB conversions are off by whole
 10-bit steps (its 16-bit white is 65280), so only chroma is resampled there and the matrix is applied here, in float32.
 
+Coarser chroma is taken to lie in the middle of its pixels both ways, whatever the stream says of it: nothing lets PyAV
+store RGB with chroma elsewhere, and read in one place but stored in another it would move from source to drawn frames.
+
 A stream that does not say which matrix it uses is taken as BT.709 if it has more than 576 lines, else as BT.601, which
 is what players do. The choice is used both ways, and the stream stays without a tag.
 """
@@ -120,18 +123,16 @@ class Converter:
         name, wanted = picture.format.name, plain(picture.format.name)
         if name == wanted:
             return picture
-        if layout(wanted).planar and layout(name).planar:
-            copied = av.VideoFrame(picture.width, picture.height, wanted)
-            for i in range(len(copied.planes)):
-                _bytes_of(copied, i)[:] = _bytes_of(picture, i)
-        else:
-            copied = self.convert(picture, wanted)
+        both_planar = layout(wanted).planar and layout(name).planar
+        copied = _copied(picture, wanted) if both_planar else self.convert(picture, wanted)
         self._marks.mark(copied)
         return copied
 
     def to_rgb(self, picture: av.VideoFrame) -> Frame:
         """A plain picture as [H,W,3] RGB: uint8, or uint16 over the full 0..65535 if it has more than 8 bits."""
         held = layout(picture.format.name)
+        if held.planar and held.chroma != (1, 1):
+            picture = _copied(picture, held.name)  # which does not say where its chroma lies: in the middle
         if held.bits <= 8:
             return _packed(self.convert(picture, "rgb24"), np.uint8)
         if held.rgb and held.planar and held.bits <= 16:
@@ -234,6 +235,14 @@ def _combine(
                 if weight:
                     total += part * weight
             target[lines] = np.clip(np.rint(total, out=total), 0, peak, out=total)
+
+
+def _copied(picture: av.VideoFrame, name: str) -> av.VideoFrame:
+    """The first planes of a planar picture in new memory, as the planar format `name`, without tags."""
+    copied = av.VideoFrame(picture.width, picture.height, name)
+    for i in range(len(copied.planes)):
+        _bytes_of(copied, i)[:] = _bytes_of(picture, i)
+    return copied
 
 
 def _samples(picture: av.VideoFrame, plane: int) -> NDArray[Any]:

@@ -8,12 +8,12 @@ from typing import Any
 from tweenrt.errors import UsageError
 from tweenrt.runtime.cuda import Lane
 from tweenrt.runtime.timeline import Moment, Retiming
+from tweenrt.runtime.video.backend import encoding_to
 from tweenrt.runtime.video.clip import ClipInfo
 from tweenrt.runtime.video.copying import Streams
 from tweenrt.runtime.video.encoding import EncoderPlan, EncodingOptions, container_of
 from tweenrt.runtime.video.nvidia import ENCODERS, Pictures
 from tweenrt.runtime.video.surface import Surface
-from tweenrt.runtime.video.target import writing
 from tweenrt.runtime.video.writer import VideoWriter
 
 _QUALITY = 18
@@ -76,7 +76,7 @@ class GpuVideoWriter(VideoWriter):
     def show(self, picture: Surface, moment: Moment) -> None:
         """See `tweenrt.runtime.video.clip.Sink.show`."""
         self._lane.activate()
-        with writing(self._path):
+        with encoding_to(self._path):
             frame = self._pictures.of(picture)
         self._plan.color.mark(frame)
         self._encode(frame, moment)

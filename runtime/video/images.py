@@ -10,15 +10,15 @@ from typing import Any
 
 from tweenrt.errors import UsageError, VideoError
 from tweenrt.runtime.frames import Frame
+from tweenrt.runtime.output import Target
 from tweenrt.runtime.scene import thumbnail
 from tweenrt.runtime.timeline import Moment
-from tweenrt.runtime.video.backend import av
+from tweenrt.runtime.video.backend import av, encoding_to
 from tweenrt.runtime.video.clip import ClipInfo, SourceFrame
 from tweenrt.runtime.video.color import ColorTags, Converter
 from tweenrt.runtime.video.encoding import encoded_tags
 from tweenrt.runtime.video.formats import layout, plain
 from tweenrt.runtime.video.still import DECODERS, decode_image
-from tweenrt.runtime.video.target import Target, writing
 
 _DIGITS = 8
 
@@ -113,7 +113,7 @@ class ImageWriter:
         self._number += 1
         picture = self._converter.from_rgb(frame, self._pix_fmt)
         picture.pts = self._number
-        with writing(self._folder):
+        with encoding_to(self._folder):
             data = b"".join(bytes(packet) for packet in self._context.encode(picture))
             (self._target.path / f"{self._number:0{_DIGITS}d}.png").write_bytes(data)
 

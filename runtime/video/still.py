@@ -7,9 +7,9 @@ from typing import Any
 
 from tweenrt.errors import VideoError
 from tweenrt.runtime.frames import Frame
+from tweenrt.runtime.output import write_whole
 from tweenrt.runtime.video.backend import av
 from tweenrt.runtime.video.color import ColorTags, Converter
-from tweenrt.runtime.video.whole import write_whole
 
 DECODERS = {
     ".png": "png",

@@ -9,13 +9,13 @@ from typing import Any, cast
 
 from tweenrt.errors import UsageError
 from tweenrt.runtime.frames import Frame
+from tweenrt.runtime.output import Target
 from tweenrt.runtime.timeline import Moment, Retiming
-from tweenrt.runtime.video.backend import av
+from tweenrt.runtime.video.backend import av, encoding_to
 from tweenrt.runtime.video.clip import ClipInfo
 from tweenrt.runtime.video.color import Converter
 from tweenrt.runtime.video.copying import StreamCopier, Streams
 from tweenrt.runtime.video.encoding import EncoderPlan, EncodingOptions, plan
-from tweenrt.runtime.video.target import Target, writing
 
 _LARGEST = 2**31 - 1  # of either side of a time base
 _FINE = 10_000  # ticks a second of a file's own clock, at least
@@ -76,7 +76,7 @@ class VideoWriter:
 
     def finish(self) -> None:
         """See `tweenrt.runtime.video.clip.Sink.finish`."""
-        with writing(self._path):
+        with encoding_to(self._path):
             self._mux(self._stream.encode(None))
             self._copier.advance(None)
             self._container.close()
@@ -152,7 +152,7 @@ class VideoWriter:
             raise UsageError(
                 f"the encoder {chosen.codec} refuses its options {chosen.options}: {why}; change them"
             ) from error
-        with writing(self._path):
+        with encoding_to(self._path):
             self._container.start_encoding()
         unknown = sorted(set(self._stream.codec_context.options))
         if unknown:
@@ -164,7 +164,7 @@ class VideoWriter:
         self._durations[pts] = max(1, round(moment.duration / self._unit))
         picture.pts, picture.time_base = pts, self._unit
         picture.pict_type = 0  # a decoded frame remembers its type and would dictate it to the encoder
-        with writing(self._path):
+        with encoding_to(self._path):
             self._mux(self._stream.encode(picture))
 
     def _mux(self, packets: list[av.Packet[Any]]) -> None:

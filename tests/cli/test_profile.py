@@ -71,7 +71,7 @@ def test_frames_of_a_clip_give_the_size(graph: Path, tmp_path: Path) -> None:
         (("--size", "720"), "--size: expected HEIGHTxWIDTH"),
         (("--size", "64x64", "--fps", "fast"), "--fps: expected a frame rate"),
         (("--size", "64x64", "--factor", "1"), "factor"),
-        (("--size", "64x64", "--json", "/nowhere/found.json"), "expected a file in a folder that exists"),
+        (("--size", "64x64", "--json", "/nowhere/found.json"), "there is no folder"),
         (("--size", "64x64", "--backend", "nonsense"), "backend"),
     ],
 )
@@ -103,8 +103,8 @@ def test_nothing_is_left_where_it_cannot_be_written_or_is_interrupted(
     target = tmp_path / "out" / "found.json"
     target.mkdir(parents=True)
     result = profile(graph, "--size", "64x64", "--no-layers", "--json", target)
-    assert result.exit_code == 1
-    assert f"{target}: cannot be written" in result.stderr
+    assert result.exit_code == 2
+    assert f"{target}: expected a file name, but this is a folder" in result.stderr
     assert list(target.parent.iterdir()) == [target]
 
     def interrupt(*_: object) -> None:
@@ -121,13 +121,13 @@ def test_a_disk_that_is_full_leaves_the_file_that_was_there(
 ) -> None:
     target = tmp_path / "found.json"
     target.write_text("before")
-    plain = Path.write_text
+    plain = Path.write_bytes
 
-    def half(path: Path, text: str, encoding: str) -> int:
-        plain(path, text[: len(text) // 2], encoding)
+    def half(path: Path, content: bytes) -> int:
+        plain(path, content[: len(content) // 2])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", half)
+    monkeypatch.setattr(Path, "write_bytes", half)
     result = profile(graph, "--size", "64x64", "--no-layers", "--json", target)
     assert result.exit_code == 1
     assert "found.json: cannot be written (No space left on device)" in result.stderr

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from typing import Any
+
 import av
 import numpy as np
 import pytest
@@ -121,6 +124,35 @@ def test_odd_sizes_convert() -> None:
         deep = layout(pix_fmt).bits > 8
         back = converter.to_rgb(converter.from_rgb(rgb.astype(np.uint16) * 257 if deep else rgb, pix_fmt))
         assert back.shape == rgb.shape
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv420p10le"])
+def test_chroma_stays_where_it_is(pix_fmt: str) -> None:
+    """H.264's decoder says that chroma lies left, which the way back to YUV could not heed."""
+    one = 2 ** (layout(pix_fmt).bits - 8)
+    given = (128 + 4 * np.arange(-12, 12).repeat(2).clip(-10, 10)) * one
+    picture = av.VideoFrame(given.size, 48, pix_fmt)
+    for plane, row in zip(picture.planes, (np.full(given.size, 128 * one), given[::2], given[::-2]), strict=True):
+        lines = np.zeros((plane.height, plane.line_size // (1 if one == 1 else 2)), np.uint8 if one == 1 else "<u2")
+        lines[:, : row.size] = row
+        plane.update(lines.tobytes())
+    (decoded,) = through_h264(picture)
+    converter = Converter(ColorTags.of(decoded))
+    back = converter.from_rgb(converter.to_rgb(decoded), pix_fmt)
+    for before, after in zip(planes(decoded)[1:], planes(back)[1:], strict=True):
+        moved = np.subtract(*(np.frombuffer(p, np.uint8 if one == 1 else "<u2").astype(float) for p in (after, before)))
+        assert abs(moved.mean()) < 0.1 * one  # a quarter of a sample would be 1
+
+
+def through_h264(picture: av.VideoFrame) -> list[av.VideoFrame]:
+    """A picture encoded without loss and decoded."""
+    encoder: Any = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = picture.width, picture.height, picture.format.name
+    encoder.time_base, encoder.options = Fraction(1, 25), {"qp": "0"}
+    picture.pts = 0
+    packets = [*encoder.encode(picture), *encoder.encode(None)]
+    decoder: Any = av.CodecContext.create("h264", "r")
+    return [frame for packet in [*packets, None] for frame in decoder.decode(packet)]
 
 
 def test_closest_keeps_depth_first_and_chroma_next() -> None:

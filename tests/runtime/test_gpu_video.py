@@ -43,7 +43,7 @@ def graph(tmp_path: Path) -> Path:
 
 
 def flat(images: list[Any], path: Path, tags: tuple[int, int, int, int] | None = None) -> Path:
-    """A clip that does not say where its chroma lies: then the CPU path takes it to be in the middle both ways."""
+    """A clip without loss."""
     return Clip(images, codec="ffv1", options={}, tags=tags, time_base=Fraction(1, 25)).write(path)
 
 

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tweenrt.errors import OutputError, UsageError
-from tweenrt.runtime.video.backend import av
 
 _NUMBERED = re.compile(r"\d+\.png", re.ASCII)
 
@@ -69,7 +68,7 @@ class Target:
         if self._folder:
             self._check_folder()
         elif self._final.is_dir():
-            raise UsageError(f"{self._final}: expected a file name for the video, but this is a folder")
+            raise UsageError(f"{self._final}: expected a file name, but this is a folder")
         elif not self._overwrite:
             raise UsageError(f"{self._final}: exists already; choose another name or pass --overwrite")
 
@@ -89,13 +88,45 @@ class Target:
             )
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a small file, which appears under its name when it is complete; a file of that name is replaced.
+
+    Raises:
+        UsageError: the name is that of a folder.
+        OutputError: it cannot be written.
+    """
+    target = Target(path, folder=False, overwrite=True)
+    try:
+        with writing(path):
+            target.path.write_bytes(content)
+        target.publish()
+    finally:
+        target.discard()
+
+
+def expect_folders(*files: Path | None) -> None:
+    """Before long work: see that the folders are there in which its results will be written.
+
+    Raises:
+        UsageError: one is missing.
+    """
+    for file in files:
+        if file is not None and not file.parent.is_dir():
+            raise UsageError(f"{file}: there is no folder {file.parent}; make it, or give another name")
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong while `path` is written into `OutputError`."""
+    """Turn what the system refuses while `path` is written into `OutputError`."""
     try:
         yield
-    except (av.FFmpegError, OSError) as error:
-        raise OutputError(
-            f"{path}: cannot be written ({error.strerror or error}), nothing was left there; choose a folder that "
-            "exists, that you may write to, and that has room"
-        ) from error
+    except OSError as error:
+        raise cannot_write(path, error.strerror or str(error)) from error
+
+
+def cannot_write(path: Path, why: str) -> OutputError:
+    """The error for a result that could not be written and of which nothing is left."""
+    return OutputError(
+        f"{path}: cannot be written ({why}), nothing was left there; choose a folder that exists, that you may write "
+        "to, and that has room"
+    )
