@@ -37,7 +37,8 @@ outside of the graphs. Memory is the peak of the process.
 - `p99` of fewer than 100 intervals is the longest; `n` says how many there were.
 - The longest module is that of the tree's first level, with its share of the time of all layers.
 - `load`: processes that wanted a core on average in the minute before; above the number of cores, other programs took
-  part of the time, and only CPU can be compared.
+  part of the time, and only CPU can be compared. Where the process was bound to some of the cores, other programs were
+  bound to the others.
 - Measured on:
 
 {machines}

@@ -75,6 +75,7 @@ def machine(threads: int) -> dict[str, object]:
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
+        "bound_to": len(os.sched_getaffinity(0)),
         "threads": threads,
         "load_average": [round(v, 1) for v in os.getloadavg()],
         "system": f"{platform.system()} {platform.machine()}",
@@ -116,9 +117,11 @@ def write(
 def describe(facts: Mapping[str, object]) -> str:
     """The machine in one sentence."""
     packages = ", ".join(f"{k} {v}" for k, v in dict(facts["packages"]).items())  # type: ignore[call-overload]
+    bound = facts.get("bound_to", facts["cores"])
+    cores = f"{facts['cores']} cores" + (f", bound to {bound} of them" if bound != facts["cores"] else "")
     load = f"load average at the start {facts['load_average']}, " if "load_average" in facts else ""
     return (
-        f"{facts['processor']}, {facts['cores']} cores, {facts['threads']} threads, {load}{facts['system']}, "
+        f"{facts['processor']}, {cores}, {facts['threads']} threads, {load}{facts['system']}, "
         f"Python {facts['python']}, {packages}, {facts['date']}."
     )
 

@@ -55,7 +55,7 @@ def estimate(
 
     A roofline: a layer takes at least its arithmetic at the device's full rate, and its traffic at full bandwidth.
     """
-    require("onnx", extra="tensorrt", why="Estimating a graph")
+    require("onnx", extra="report", why="Estimating a graph")
     found = device(device_name)
     work = Workload(_size(size), precision, density)
     costs = [cost(part, work) for part in open_graphs(_graph(graph))]

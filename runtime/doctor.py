@@ -30,7 +30,6 @@ _PACKAGES = {
     "numpy": "everything",
     "onnxruntime": "running graphs on the CPU",
     "av": "reading and writing video (extra: video)",
-    "pillow": "image sequences (extra: video)",
     "torch": "exporting networks (extra: export)",
     "onnx": "exporting networks (extra: export)",
     "onnxscript": "exporting networks (extra: export)",

@@ -32,6 +32,7 @@ from tweenrt.runtime.roofline import Layer
 
 _SAMPLE = 4  # multiplications of one bilinear sample
 _NOTHING: Shape = (0,)  # of a further input whose size is not known, such as the zeros at the coarsest level
+_WHY = "Knowing what layers compute"
 _HALVES = ((Kind.FLOW, Kind.REFINE), (Kind.ENCODER, Kind.SYNTHESIS))
 
 
@@ -77,7 +78,7 @@ class _Node:
     density: float
 
     def attribute(self, name: str, default: Any) -> Any:
-        onnx = require("onnx", extra="tensorrt", why="Estimating a graph")
+        onnx = require("onnx", extra="report", why="Estimating a graph")
         found = next((a for a in self.proto.attribute if a.name == name), None)
         return default if found is None else onnx.helper.get_attribute_value(found)
 
@@ -98,11 +99,11 @@ def open_graphs(path: Path) -> list[OnnxFile]:
         GraphError: there is none, or it is not ours.
     """
     if not path.is_dir():
-        return [OnnxFile.load(path)]
+        return [OnnxFile.load(path, extra="report", why=_WHY)]
     for kinds in _HALVES:
         files = [path / f"{kind.value}.onnx" for kind in kinds]
         if all(file.is_file() for file in files):
-            return [OnnxFile.load(file) for file in files]
+            return [OnnxFile.load(file, extra="report", why=_WHY) for file in files]
     raise GraphError(
         f"{path}: expected a folder with encoder.onnx and synthesis.onnx, or flow.onnx and refine.onnx, found neither; "
         f"make one with `tweenrt export MODEL --kind split -o {path}`"

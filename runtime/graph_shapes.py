@@ -31,7 +31,7 @@ def shapes_of(graph: OnnxFile, size: tuple[int, int]) -> dict[str, Shape]:
         UsageError: the graph is for frames of another size only.
         MissingExtraError: the package ``onnx`` is not installed.
     """
-    onnx = require("onnx", extra="tensorrt", why="Estimating a graph")
+    onnx = require("onnx", extra="report", why="Estimating a graph")
     model = type(graph.model)()
     model.CopyFrom(graph.model)
     del model.graph.value_info[:]
