@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+
 
 def main() -> None:
     """Run the command line and leave the process with its exit code; see `tweenrt --help`."""
-    from tweenrt.cli.app import app
+    from tweenrt.cli.app import app, terminate
 
+    signal.signal(signal.SIGTERM, terminate)
     app(prog_name="tweenrt")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -29,11 +29,11 @@ from tweenrt.cli.weights import weights
 from tweenrt.errors import TweenrtError
 
 FAILED = 1
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
 
 _EPILOG = (
     "Exit codes: 0 done, 1 the work failed, 2 wrong usage or input, 3 a quality or parity gate was not met, "
-    "130 interrupted. The environment variable TWEENRT_CACHE names another cache folder."
+    "130 interrupted, 143 ended by SIGTERM. The environment variable TWEENRT_CACHE names another cache folder."
 )
 _EXAMPLES: dict[Callable[..., None], str] = {
     build: "tweenrt build rife.onnx -o rife.engine --size 768x1280",
@@ -55,15 +55,24 @@ _EXAMPLES: dict[Callable[..., None], str] = {
 }
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM has come; what was begun is cleared away as after Ctrl-C."""
+
+
+def terminate(*_: object) -> NoReturn:
+    """End what is running; a handler for SIGTERM."""
+    raise _Terminated
+
+
 class _Verbs(TyperGroup):
     """Runs a verb and turns what it raises into a message and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             fail("interrupted; no unfinished output was left")
-            raise typer.Exit(INTERRUPTED) from None
+            raise typer.Exit(TERMINATED if isinstance(stop, _Terminated) else INTERRUPTED) from None
         except Exception as error:  # noqa: BLE001  (the last place where an error can be told to the user)
             code, message = _explain(error)
             if ctx.params["debug"]:

@@ -191,7 +191,8 @@ def test_wrong_usage(flags: list[str], message: str, clip: Path, graph: Path, tm
     refused(2, message, tmp_path / "out.mp4", clip, tmp_path / "out.mp4", "--model", graph, *flags)
 
 
-def test_ctrl_c_is_130_and_leaves_nothing(graph: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_leaves_nothing(sent: signal.Signals, code: int, graph: Path, tmp_path: Path) -> None:
     clip = Clip(moving(200, 240, 320), time_base=RATE).write(tmp_path / "in.mp4")
     command = [sys.executable, "-m", "tweenrt.cli", "interpolate", clip, tmp_path / "out.mp4", "--model", graph]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
@@ -199,9 +200,9 @@ def test_ctrl_c_is_130_and_leaves_nothing(graph: Path, tmp_path: Path) -> None:
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as job:
         assert job.stderr is not None
         assert "interpolating" in job.stderr.readline()
-        job.send_signal(signal.SIGINT)
+        job.send_signal(sent)
         _, said = job.communicate(timeout=60)
-    assert job.returncode == 130
+    assert job.returncode == code
     assert "interrupted" in said
     assert "Traceback" not in said
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mp4"]
