@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -47,18 +49,22 @@ outside of the graphs. Memory is the peak of the process.
 
 def row_of(name: str, size: str, options: ProfileOptions) -> record.Row:
     """What is measured of one network at one size, in a process of its own; a row that says why where it cannot."""
-    with get_context("spawn").Pool(1) as process:
-        return process.apply(_measured, (name, size, options))
-
-
-def _measured(name: str, size: str, options: ProfileOptions) -> record.Row:
     backend = options.backend.value
     known: record.Row = {KEY: f"{name} {size} {backend}", "model": name, "size": size, "backend": backend}
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        try:
+            return known | process.submit(_measured, options).result()
+        except BrokenProcessPool:
+            memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+            return known | {"refused": f"the process was killed; the machine has {memory / 1e9:.0f} GB of memory"}
+
+
+def _measured(options: ProfileOptions) -> record.Row:
     machine = record.machine(options.threads or 0)
     try:
-        return known | _figures(profile(options)) | {"load": machine["load_average"][0], "machine": machine}  # type: ignore[index]
+        return _figures(profile(options)) | {"load": machine["load_average"][0], "machine": machine}  # type: ignore[index]
     except TweenrtError as error:
-        return known | {"refused": str(error)}
+        return {"refused": str(error)}
 
 
 def _figures(found: Profile) -> record.Row:

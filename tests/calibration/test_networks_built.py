@@ -41,6 +41,9 @@ PLAN_MAGIC = b"vtrt"
 NEEDS_PLUGINS = {"DeformConv2d", "ForwardSplat"}
 """Ops whose bodies TensorRT-RTX cannot build in any precision (docs/tensorrt.md)."""
 
+WITHOUT_KERNEL = {"WindowAttention"}
+"""Ops that the plugin library leaves to their bodies."""
+
 MOST_CASTS = 0.25
 """Casts for each node, at most; the networks that normalise after every layer have most of them."""
 
@@ -157,7 +160,8 @@ def check_header(engine: Path, graph: OnnxFile, built: Built, options: BuildOpti
     assert info.targets == options.targets
     assert (info.flavour, info.graph_sha256) == ("tensorrt-rtx", graph.sha256)
     assert info.graph_info("engine") == graph.info
-    assert info.plugins == (dict(graph.custom_ops) if options.plugins else {})
+    with_kernel = {op: count for op, count in graph.custom_ops.items() if op not in WITHOUT_KERNEL}
+    assert info.plugins == (with_kernel if options.plugins else {})
     assert bool(info.plugins_sha256) == bool(info.plugins)
     assert set(info.inputs) == set(graph.inputs)
 
@@ -191,7 +195,7 @@ def check_convolutions(model: onnx.ModelProto, built: Built) -> None:
 
 def check_our_layers(model: onnx.ModelProto, built: Built) -> None:
     """Our layers see FP32 where flow and coordinates enter, and FP16 features."""
-    ours = {n.name: n for n in model.graph.node if n.domain == OP_DOMAIN and n.op_type != "WindowAttention"}
+    ours = {n.name: n for n in model.graph.node if n.domain == OP_DOMAIN and n.op_type not in WITHOUT_KERNEL}
     lines = [line for line in built.layers if "LayerType: custom_layer" in line]
     assert len(lines) == len(ours)
     for line in lines:
