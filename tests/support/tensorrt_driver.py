@@ -82,24 +82,24 @@ class Fakes:
     def stream(self) -> int:
         """A stream of a caller's."""
         made = c_void_p()
-        self._cuda.cudaStreamCreateWithFlags(byref(made), 1)
+        self._cuda.fake_cudaStreamCreateWithFlags(byref(made), 1)
         return int(made.value or 0)
 
     def wait(self, stream: int) -> None:
-        self._cuda.cudaStreamSynchronize(c_void_p(stream))
+        self._cuda.fake_cudaStreamSynchronize(c_void_p(stream))
 
     def destroy(self, stream: int) -> None:
-        self._cuda.cudaStreamDestroy(c_void_p(stream))
+        self._cuda.fake_cudaStreamDestroy(c_void_p(stream))
 
     def on_device(self, array: Array) -> int:
         """Memory of a GPU that holds a copy of `array`; see `release`."""
         made = c_void_p()
-        self._cuda.cudaMalloc(byref(made), c_size_t(array.nbytes))
+        self._cuda.fake_cudaMalloc(byref(made), c_size_t(array.nbytes))
         ctypes.memmove(made, array.ctypes.data, array.nbytes)
         return int(made.value or 0)
 
     def release(self, address: int) -> None:
-        self._cuda.cudaFree(c_void_p(address))
+        self._cuda.fake_cudaFree(c_void_p(address))
 
 
 class Tensor:
