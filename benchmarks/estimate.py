@@ -4,7 +4,7 @@
 
 Updates results/estimate.json and .md for the named networks (for all that draw frames, without a name: about an hour),
 at 720p and 1080p, in FP16. What is on record of the other networks stays. Nothing is measured: the figures follow from
-the graphs and from runtime/devices.json.
+the graphs and from runtime/estimate/devices.json.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from tweenrt.contract import Kind
 from tweenrt.errors import GraphError
 from tweenrt.export import registry
 from tweenrt.export.prepare import prepare_random_graph
-from tweenrt.runtime.devices import Precision, device
-from tweenrt.runtime.graph_cost import Workload, cost, layers_of, open_graphs
-from tweenrt.runtime.roofline import NEW_BUDGET_MS, SOURCE_BUDGET_MS, Estimate, Verdict, estimate
+from tweenrt.runtime.estimate.devices import Precision, device
+from tweenrt.runtime.estimate.graph_cost import Workload, cost, layers_of, open_graphs
+from tweenrt.runtime.estimate.roofline import NEW_BUDGET_MS, SOURCE_BUDGET_MS, Estimate, Verdict, estimate
 
 NAME = "estimate"
 SIZES = {"720p": (720, 1280), "1080p": (1080, 1920)}
@@ -50,8 +50,8 @@ was measured.
   new frames between the same two. RAFT alone draws no frame; it is part of DBVI.
 - The last two columns are of {devices}: the module to attack first, how
   many layers it has and the longest of them, its share of the bound, and what it waits for.
-- What counts is written in `runtime/graph_cost.py`; the figures of the devices, and where they are from, in
-  `runtime/devices.json`.
+- What counts is written in `runtime/estimate/graph_cost.py`; the figures of the devices, and where they are from, in
+  `runtime/estimate/devices.json`.
 """
 
 

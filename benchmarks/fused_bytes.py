@@ -33,7 +33,7 @@ from tweenrt.export.exporter import export
 from tweenrt.export.options import ExportOptions
 from tweenrt.export.passes.attach_bodies import attach_bodies
 from tweenrt.plugins import OPS
-from tweenrt.runtime.graph_shapes import shapes_of
+from tweenrt.runtime.estimate.graph_shapes import shapes_of
 from tweenrt.runtime.onnx_file import OnnxFile
 
 NAME = "fused_bytes"

@@ -38,16 +38,16 @@ from tweenrt.calibration.int8.scales import Method
 from tweenrt.calibration.rounded import rounded
 from tweenrt.calibration.windows import Window
 from tweenrt.contract import TimeInput
-from tweenrt.runtime.devices import Precision, device
+from tweenrt.runtime.estimate.devices import Precision, device
+from tweenrt.runtime.estimate.graph_cost import Workload, cost
+from tweenrt.runtime.estimate.roofline import estimate
 from tweenrt.runtime.evaluate.clip import open_clip
 from tweenrt.runtime.evaluate.metrics import Metric, measure
 from tweenrt.runtime.evaluate.sample import Sample, Still
 from tweenrt.runtime.frames import Frame
-from tweenrt.runtime.graph_cost import Workload, cost
 from tweenrt.runtime.onnx_file import OnnxFile
 from tweenrt.runtime.onnxruntime_session import OnnxRuntimeSession
 from tweenrt.runtime.progress import Meter
-from tweenrt.runtime.roofline import estimate
 
 NAME = "precision"
 SIZE = (720, 1280)

@@ -27,7 +27,7 @@ from tweenrt.export import registry
 from tweenrt.export.checkpoint import load_random
 from tweenrt.export.exporter import export
 from tweenrt.export.options import ExportOptions
-from tweenrt.runtime.tensorrt import Flavour, open_tensorrt
+from tweenrt.runtime.engines.tensorrt import Flavour, open_tensorrt
 
 NAME = "tensorrt_rtx_build"
 SIDE = (128, 192)

@@ -11,8 +11,8 @@ from tweenrt.cli.console import step
 from tweenrt.cli.progress import PhaseBar
 from tweenrt.contract import parse_size
 from tweenrt.errors import UsageError
-from tweenrt.runtime.builder import BuildOptions, SizeRange
-from tweenrt.runtime.tensorrt import Flavour
+from tweenrt.runtime.engines.builder import BuildOptions, SizeRange
+from tweenrt.runtime.engines.tensorrt import Flavour
 
 _SIZES = "HEIGHTxWIDTH in pixels"
 
@@ -43,7 +43,7 @@ def build(
     device: Annotated[int, typer.Option(min=0, help="For which of this machine's GPUs.")] = 0,
 ) -> None:
     """Build an engine. The same request a second time is a copy from the cache."""
-    from tweenrt.runtime.engine_cache import engine_for, hand_out
+    from tweenrt.runtime.engines.engine_cache import engine_for, hand_out
 
     targets = tuple(name.strip() for name in target.split(",") if name.strip())
     sizes = _sizes(size or [], (least, best, most), batch)

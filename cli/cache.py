@@ -13,7 +13,7 @@ from rich.table import Table
 
 from tweenrt import cache as folders
 from tweenrt.cli.console import print_json, step, tables
-from tweenrt.runtime.engine_cache import Entry, entries, prune
+from tweenrt.runtime.engines.engine_cache import Entry, entries, prune
 
 
 class Action(str, Enum):

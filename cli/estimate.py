@@ -13,10 +13,10 @@ from rich.table import Table
 from tweenrt.cli.console import print_json, step, tables
 from tweenrt.contract import parse_size
 from tweenrt.errors import UsageError, require
-from tweenrt.runtime.devices import Precision, device
-from tweenrt.runtime.graph_cost import Cost, Workload, cost, layers_of, open_graphs
-from tweenrt.runtime.roofline import NEW_BUDGET_MS, SOURCE_BUDGET_MS, Bound, Estimate, Timed
-from tweenrt.runtime.roofline import estimate as estimate_layers
+from tweenrt.runtime.estimate.devices import Precision, device
+from tweenrt.runtime.estimate.graph_cost import Cost, Workload, cost, layers_of, open_graphs
+from tweenrt.runtime.estimate.roofline import NEW_BUDGET_MS, SOURCE_BUDGET_MS, Bound, Estimate, Timed
+from tweenrt.runtime.estimate.roofline import estimate as estimate_layers
 
 _ROWS = 10
 _BOUND = (

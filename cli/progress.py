@@ -59,7 +59,7 @@ class Bar(_Shown):
         self._said = time.monotonic()
 
     def building(self, phase: str, done: int, steps: int) -> bool:
-        """Show one step of an engine that is built first; see `tweenrt.runtime.build_progress.Progress`."""
+        """Show one step of an engine that is built first; see `tweenrt.runtime.engines.build_progress.Progress`."""
         self._bar.update(self._task, completed=done, total=steps, description=f"building the engine: {phase}")
         return True
 
@@ -84,7 +84,7 @@ class PhaseBar(_Shown):
         super().__init__(TimeElapsedColumn(), TimeRemainingColumn())
 
     def update(self, phase: str, done: int, steps: int) -> bool:
-        """Show one step; see `tweenrt.runtime.build_progress.Progress`."""
+        """Show one step; see `tweenrt.runtime.engines.build_progress.Progress`."""
         self._bar.update(self._task, completed=done, total=steps, description=phase)
         return True
 

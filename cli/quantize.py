@@ -17,7 +17,7 @@ from tweenrt.cli.console import step, tables
 from tweenrt.cli.convert import check_out
 from tweenrt.cli.progress import Bar
 from tweenrt.errors import require
-from tweenrt.runtime.devices import device
+from tweenrt.runtime.estimate.devices import device
 from tweenrt.runtime.output import expect_folders, write_whole
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tweenrt.errors import BackendError, require
-from tweenrt.runtime.build_progress import Progress
 from tweenrt.runtime.device_memory import DeviceArray, Pool
+from tweenrt.runtime.engines.build_progress import Progress
 
 _OUT_OF_MEMORY = 2  # cudaErrorMemoryAllocation
 _NON_BLOCKING = 1  # cudaStreamNonBlocking: the legacy default stream of other libraries does not hold it up

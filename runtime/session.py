@@ -132,22 +132,22 @@ def _openvino(path: Path, threads: int | None, _: Lane | None) -> Session:
 
 
 def _tensorrt(path: Path, _: int | None, lane: Lane | None) -> Session:
-    from tweenrt.runtime.tensorrt import Flavour
-    from tweenrt.runtime.tensorrt_session import TensorRtSession
+    from tweenrt.runtime.engines.tensorrt import Flavour
+    from tweenrt.runtime.engines.tensorrt_session import TensorRtSession
 
     return TensorRtSession.of_graph(path, Flavour.TENSORRT, lane)
 
 
 def _tensorrt_rtx(path: Path, _: int | None, lane: Lane | None) -> Session:
-    from tweenrt.runtime.tensorrt import Flavour
-    from tweenrt.runtime.tensorrt_session import TensorRtSession
+    from tweenrt.runtime.engines.tensorrt import Flavour
+    from tweenrt.runtime.engines.tensorrt_session import TensorRtSession
 
     return TensorRtSession.of_graph(path, Flavour.RTX, lane)
 
 
 def _engine(path: Path, backend: Backend, lane: Lane | None) -> Session:
-    from tweenrt.runtime.engine_file import read_info
-    from tweenrt.runtime.tensorrt_session import TensorRtSession
+    from tweenrt.runtime.engines.engine_file import read_info
+    from tweenrt.runtime.engines.tensorrt_session import TensorRtSession
 
     flavour = read_info(path).flavour
     if backend not in {Backend.AUTO, Backend(flavour)}:

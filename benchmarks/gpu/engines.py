@@ -43,11 +43,11 @@ from tweenrt.contract import TimeInput  # noqa: E402
 from tweenrt.errors import TweenrtError  # noqa: E402
 from tweenrt.plugins.library import is_built  # noqa: E402
 from tweenrt.runtime import Backend, Interpolator, Lane  # noqa: E402
-from tweenrt.runtime.builder import BuildOptions  # noqa: E402
-from tweenrt.runtime.engine_cache import engine_for  # noqa: E402
-from tweenrt.runtime.execution import Execution  # noqa: E402
+from tweenrt.runtime.engines.builder import BuildOptions  # noqa: E402
+from tweenrt.runtime.engines.engine_cache import engine_for  # noqa: E402
+from tweenrt.runtime.engines.execution import Execution  # noqa: E402
+from tweenrt.runtime.engines.tensorrt import Flavour  # noqa: E402
 from tweenrt.runtime.gpu import find_gpus  # noqa: E402
-from tweenrt.runtime.tensorrt import Flavour  # noqa: E402
 
 NAME = "gpu_engines"
 MODELS = ("rife-4.25", "ifrnet-s", "ifrnet", "amt-s", "ema-vfi-small-t", "ugsp", "cain", "cspa")

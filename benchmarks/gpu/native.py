@@ -47,11 +47,11 @@ from tweenrt.contract import FrameIO  # noqa: E402
 from tweenrt.errors import BackendError, UsageError  # noqa: E402
 from tweenrt.plugins.library import is_built, library_path  # noqa: E402
 from tweenrt.runtime import Backend, Interpolator, Lane  # noqa: E402
-from tweenrt.runtime.builder import BuildOptions, SizeRange  # noqa: E402
-from tweenrt.runtime.engine_cache import engine_for  # noqa: E402
+from tweenrt.runtime.engines.builder import BuildOptions, SizeRange  # noqa: E402
+from tweenrt.runtime.engines.engine_cache import engine_for  # noqa: E402
+from tweenrt.runtime.engines.tensorrt import Flavour  # noqa: E402
 from tweenrt.runtime.gpu import find_gpus  # noqa: E402
 from tweenrt.runtime.onnx_file import OnnxFile  # noqa: E402
-from tweenrt.runtime.tensorrt import Flavour  # noqa: E402
 
 NAME = "native"
 MODEL = "rife-4.25"

@@ -6,10 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from tweenrt.calibration.int8.search import Gain
-from tweenrt.runtime.devices import Device, Precision
-from tweenrt.runtime.graph_cost import Workload, cost
+from tweenrt.runtime.estimate.devices import Device, Precision
+from tweenrt.runtime.estimate.graph_cost import Workload, cost
+from tweenrt.runtime.estimate.roofline import Layer, estimate
 from tweenrt.runtime.onnx_file import OnnxFile
-from tweenrt.runtime.roofline import Layer, estimate
 
 Name = tuple[str, str]
 """A layer: the name of its file, and of its node."""

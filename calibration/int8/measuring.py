@@ -18,7 +18,7 @@ from tweenrt.calibration.int8.record import Calibration, Measured, versions
 from tweenrt.calibration.int8.samples import Chosen
 from tweenrt.calibration.int8.scales import Histogram, Method, threshold
 from tweenrt.calibration.ranges import RangeSession
-from tweenrt.runtime.graph_shapes import shapes_of
+from tweenrt.runtime.estimate.graph_shapes import shapes_of
 from tweenrt.runtime.onnx_file import OnnxFile
 from tweenrt.runtime.progress import Meter
 from tweenrt.runtime.session import Session

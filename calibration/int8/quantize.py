@@ -27,7 +27,7 @@ from tweenrt.calibration.typed import in_two_precisions
 from tweenrt.calibration.view import GraphView
 from tweenrt.contract import Kind
 from tweenrt.errors import GateError, UsageError
-from tweenrt.runtime.devices import Device
+from tweenrt.runtime.estimate.devices import Device
 from tweenrt.runtime.evaluate.sample import Sample
 from tweenrt.runtime.frames import Frame
 from tweenrt.runtime.onnx_file import OnnxFile

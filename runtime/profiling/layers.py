@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tweenrt.errors import BackendError, TweenrtError
-from tweenrt.runtime.devices import Precision
-from tweenrt.runtime.graph_cost import Workload, cost, open_graphs
+from tweenrt.runtime.estimate.devices import Precision
+from tweenrt.runtime.estimate.graph_cost import Workload, cost, open_graphs
+from tweenrt.runtime.estimate.roofline import Layer
 from tweenrt.runtime.node_names import NodeNames
 from tweenrt.runtime.onnx_file import OnnxFile
-from tweenrt.runtime.roofline import Layer
 from tweenrt.runtime.timing import LayerTime, TimesLayers
 
 TOP_LEVEL = "(top level)"
@@ -35,7 +35,7 @@ class LayerRow:
         ms_per_interval: the same times how often its graph runs for each interval of the clip.
         share: of all layers' `ms_per_interval`, 0..1.
         gmacs: 1e9 multiplications with their additions, of mask-guided convolutions as if nothing were masked; None
-            where none are counted (`runtime/graph_cost.py`).
+            where none are counted (`runtime/estimate/graph_cost.py`).
         megabytes: 1e6 bytes that it has to move at least: its inputs, weights and outputs once.
         gmacs_per_second: what it reached; None for mask-guided convolutions, which leave out what is masked.
     """

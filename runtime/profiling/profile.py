@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tweenrt.errors import UsageError
-from tweenrt.runtime.build_progress import Progress
 from tweenrt.runtime.cuda import Lane
+from tweenrt.runtime.engines.build_progress import Progress
 from tweenrt.runtime.frames import Frame
 from tweenrt.runtime.interpolator import Interpolator
 from tweenrt.runtime.profiling.clip import Window, read_frames, smooth_frames, there_and_back

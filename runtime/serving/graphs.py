@@ -10,7 +10,7 @@ from typing import Any
 
 from tweenrt.contract import PREFIX, FrameIO, GraphInfo, Kind, Reuse
 from tweenrt.errors import EngineError, GraphError, require
-from tweenrt.runtime.engine_file import EngineInfo, unpack
+from tweenrt.runtime.engines.engine_file import EngineInfo, unpack
 from tweenrt.runtime.onnx_file import OnnxFile
 from tweenrt.runtime.serving.served import OPEN, Port, Served, ServedBy, Step
 from tweenrt.runtime.session import ENGINE_ENDING

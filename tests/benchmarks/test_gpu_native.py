@@ -19,7 +19,7 @@ from support.native_build import built
 from tweenrt.contract import FrameIO
 from tweenrt.errors import BackendError
 from tweenrt.runtime import Backend, Interpolator
-from tweenrt.runtime.engine_file import EngineInfo, pack
+from tweenrt.runtime.engines.engine_file import EngineInfo, pack
 from tweenrt.runtime.gpu import Gpus
 
 HEIGHT, WIDTH = 48, 64

@@ -27,11 +27,11 @@ from tweenrt.export.checkpoint import load_random
 from tweenrt.export.exporter import export
 from tweenrt.export.frames import moving_frames, through_a_lens
 from tweenrt.export.options import ExportOptions
-from tweenrt.runtime import engine_cache
-from tweenrt.runtime.builder import BuildOptions, Built, build_plan
-from tweenrt.runtime.engine_file import unpack
+from tweenrt.runtime.engines import engine_cache
+from tweenrt.runtime.engines.builder import BuildOptions, Built, build_plan
+from tweenrt.runtime.engines.engine_file import unpack
+from tweenrt.runtime.engines.tensorrt import Flavour
 from tweenrt.runtime.onnx_file import OnnxFile
-from tweenrt.runtime.tensorrt import Flavour
 
 QUICK = ("ifrnet-s", "rife-4.25")
 NAMES = [n for n, c in CASES.items() if not c.twin]

@@ -22,8 +22,8 @@ from tweenrt.export.checkpoint import load_random
 from tweenrt.export.exporter import export
 from tweenrt.export.frames import moving_frames, through_a_lens
 from tweenrt.export.options import ExportOptions
-from tweenrt.runtime.builder import BuildOptions, build_plan
-from tweenrt.runtime.tensorrt import Flavour
+from tweenrt.runtime.engines.builder import BuildOptions, build_plan
+from tweenrt.runtime.engines.tensorrt import Flavour
 
 QUICK = ("ifrnet-s", "rife-4.25")
 LEFT_OUT = ("dbvi-2x", "dbvi-8x", "raft")

@@ -10,7 +10,7 @@ from support.cli import run
 from support.engines import use_plugin_library, write_graph
 
 from tweenrt import cache
-from tweenrt.runtime.engine_file import read_info
+from tweenrt.runtime.engines.engine_file import read_info
 
 WARP = (
     "g (float[1,4,16,24] x, float[1,2,16,24] flow) => "

@@ -11,7 +11,7 @@ from support import toy
 from support.cli import run
 
 from tweenrt import cache
-from tweenrt.runtime.devices import device
+from tweenrt.runtime.estimate.devices import device
 
 PIXELS = 720 * 1280
 MACS = PIXELS * 9 * (3 * 4 + 8 * 3)  # one frame encoded, one drawn

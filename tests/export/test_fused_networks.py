@@ -21,8 +21,8 @@ from tweenrt.export.frames import moving_frames, through_a_lens
 from tweenrt.export.options import ExportOptions
 from tweenrt.export.passes.attach_bodies import attach_bodies
 from tweenrt.export.passes.fuse_warps import fuse_warps
-from tweenrt.runtime.builder import BuildOptions, build_plan
-from tweenrt.runtime.tensorrt import Flavour
+from tweenrt.runtime.engines.builder import BuildOptions, build_plan
+from tweenrt.runtime.engines.tensorrt import Flavour
 
 SLOW = pytest.mark.slow
 

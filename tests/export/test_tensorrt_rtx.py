@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tweenrt.export.models.raft import correlation_pyramid, stacked
-from tweenrt.runtime.tensorrt import Flavour, open_tensorrt
+from tweenrt.runtime.engines.tensorrt import Flavour, open_tensorrt
 
 pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX has packages for x86-64 only")
 

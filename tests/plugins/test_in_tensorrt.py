@@ -8,8 +8,8 @@ import pytest
 from support.engines import use_plugin_library, write_graph
 
 from tweenrt.errors import BackendError, GraphError
-from tweenrt.runtime.builder import BuildOptions, Built, SizeRange, build_plan
-from tweenrt.runtime.tensorrt import Flavour
+from tweenrt.runtime.engines.builder import BuildOptions, Built, SizeRange, build_plan
+from tweenrt.runtime.engines.tensorrt import Flavour
 
 OPEN = SizeRange((16, 16), (32, 48), (64, 96), (1, 1, 2))
 

@@ -19,12 +19,13 @@ from support.engines import use_plugin_library, write_graph
 from tweenrt import cache
 from tweenrt.errors import BackendError, GraphError, UsageError
 from tweenrt.plugins import library
-from tweenrt.runtime import builder, engine_cache, gpu, tensorrt
-from tweenrt.runtime.builder import BuildOptions, Built, SizeRange, build_plan
-from tweenrt.runtime.engine_cache import engine_for, entries, prune, read_timings, write_timings
-from tweenrt.runtime.engine_file import read_info, unpack
+from tweenrt.runtime import gpu
+from tweenrt.runtime.engines import builder, engine_cache, tensorrt
+from tweenrt.runtime.engines.builder import BuildOptions, Built, SizeRange, build_plan
+from tweenrt.runtime.engines.engine_cache import engine_for, entries, prune, read_timings, write_timings
+from tweenrt.runtime.engines.engine_file import read_info, unpack
+from tweenrt.runtime.engines.tensorrt import Flavour, open_tensorrt
 from tweenrt.runtime.gpu import Gpu, Gpus
-from tweenrt.runtime.tensorrt import Flavour, open_tensorrt
 
 WARP = (
     "g (float[1,4,16,24] x, float[1,2,16,24] flow) => "
@@ -139,9 +140,9 @@ def test_two_that_want_the_same_engine_do_the_work_once(graph: Path, builds: lis
 def test_a_build_that_is_killed_leaves_no_engine(graph: Path, tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from tweenrt.runtime.builder import BuildOptions\n"
-        "from tweenrt.runtime.engine_cache import engine_for\n"
-        "from tweenrt.runtime.tensorrt import Flavour\n"
+        "from tweenrt.runtime.engines.builder import BuildOptions\n"
+        "from tweenrt.runtime.engines.engine_cache import engine_for\n"
+        "from tweenrt.runtime.engines.tensorrt import Flavour\n"
         "def wait(*_): print('building', flush=True); time.sleep(60)\n"
         "engine_for(Path(sys.argv[1]), BuildOptions(Flavour.RTX, targets=('sm86',)), wait)"
     )

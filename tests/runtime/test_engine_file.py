@@ -8,7 +8,7 @@ import pytest
 from support.engines import INFO
 
 from tweenrt.errors import EngineError
-from tweenrt.runtime.engine_file import EngineInfo, pack, read_info, unpack
+from tweenrt.runtime.engines.engine_file import EngineInfo, pack, read_info, unpack
 
 PLAN = bytes(range(256)) * 3
 ENGINE = EngineInfo(

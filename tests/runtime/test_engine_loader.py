@@ -15,12 +15,13 @@ from support.gpu_machine import Machine, drawn, frames, same
 
 from tweenrt.errors import BackendError, EngineError, UsageError
 from tweenrt.plugins import library
-from tweenrt.runtime import Backend, Interpolator, Lane, engine_cache, open_session
-from tweenrt.runtime.builder import BuildOptions, SizeRange
-from tweenrt.runtime.engine_cache import engine_for
-from tweenrt.runtime.engine_file import EngineInfo, pack, unpack
+from tweenrt.runtime import Backend, Interpolator, Lane, open_session
+from tweenrt.runtime.engines import engine_cache
+from tweenrt.runtime.engines.builder import BuildOptions, SizeRange
+from tweenrt.runtime.engines.engine_cache import engine_for
+from tweenrt.runtime.engines.engine_file import EngineInfo, pack, unpack
+from tweenrt.runtime.engines.tensorrt import Flavour
 from tweenrt.runtime.gpu import Gpus
-from tweenrt.runtime.tensorrt import Flavour
 
 FLAVOURS = (Backend.TENSORRT, Backend.TENSORRT_RTX)
 
@@ -113,7 +114,7 @@ def test_a_plan_that_tensorrt_refuses_is_told(machine: Machine, tmp_path: Path) 
 def test_without_a_gpu_the_message_says_so(
     machine: Machine, graph: Path, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tweenrt.runtime import engine_loader
+    from tweenrt.runtime.engines import engine_loader
 
     monkeypatch.setattr(engine_loader, "find_gpus", lambda: Gpus((), "no NVIDIA driver"))
     with pytest.raises(BackendError, match=r"GPU 0 was asked for: no NVIDIA driver\. Without a GPU use --backend"):

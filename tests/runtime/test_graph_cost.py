@@ -13,8 +13,8 @@ from tweenrt.contract import OP_DOMAIN, OP_VERSION, FrameIO, GraphInfo, Kind, Pa
 from tweenrt.errors import GraphError, UsageError
 from tweenrt.export.passes.attach_bodies import attach_bodies
 from tweenrt.plugins.ops import OPS
-from tweenrt.runtime.devices import Precision
-from tweenrt.runtime.graph_cost import _RULES, Cost, Workload, cost, layers_of, open_graphs
+from tweenrt.runtime.estimate.devices import Precision
+from tweenrt.runtime.estimate.graph_cost import _RULES, Cost, Workload, cost, layers_of, open_graphs
 from tweenrt.runtime.onnx_file import OnnxFile
 
 SIZE = (8, 16)

@@ -10,9 +10,9 @@ from support import graphs
 from support.layered import NAMES, layered
 
 from tweenrt.errors import BackendError
-from tweenrt.runtime.graph_cost import Cost
+from tweenrt.runtime.estimate.graph_cost import Cost
+from tweenrt.runtime.estimate.roofline import Layer
 from tweenrt.runtime.profiling.layers import BACKEND, TOP_LEVEL, LayerReport, Subject, layer_report
-from tweenrt.runtime.roofline import Layer
 from tweenrt.runtime.timing import LayerTime
 
 CONV, LEAKY, CONV_1, PRELU, BLEND = NAMES

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from tweenrt.errors import UsageError
-from tweenrt.runtime.devices import Device, Precision, device, devices
-from tweenrt.runtime.roofline import Bound, Estimate, Layer, Verdict, estimate
+from tweenrt.runtime.estimate.devices import Device, Precision, device, devices
+from tweenrt.runtime.estimate.roofline import Bound, Estimate, Layer, Verdict, estimate
 
 DEVICE = Device("toy", "Toy", 1.0, 100.0, 1.0, 2.0, 4.0, 8.0, 16.0, "made up")
 

@@ -13,8 +13,8 @@ from support import graphs
 
 from tweenrt.contract import FrameIO, GraphInfo, Kind, Reuse
 from tweenrt.errors import EngineError, GraphError, OutputError, UsageError
-from tweenrt.runtime import engine_file
-from tweenrt.runtime.engine_file import EngineInfo
+from tweenrt.runtime.engines import engine_file
+from tweenrt.runtime.engines.engine_file import EngineInfo
 from tweenrt.runtime.serving.config import ServingOptions
 from tweenrt.runtime.serving.graphs import models_of
 from tweenrt.runtime.serving.repository import write_repository

@@ -15,18 +15,18 @@ from support import tensorrt_api
 from support.tensorrt_table import MODULE, SELF, signatures, table
 from support.tensorrt_uses import How, Use, undeclared, uses
 
-from tweenrt.runtime import tensorrt
+from tweenrt.runtime.engines import tensorrt
 
 ROOT = Path(__file__).parents[2]
 FILES = (
     "plugins/library.py",
-    "runtime/build_progress.py",
-    "runtime/builder.py",
-    "runtime/engine_cache.py",
-    "runtime/engine_loader.py",
-    "runtime/execution.py",
-    "runtime/parse_errors.py",
-    "runtime/tensorrt.py",
+    "runtime/engines/build_progress.py",
+    "runtime/engines/builder.py",
+    "runtime/engines/engine_cache.py",
+    "runtime/engines/engine_loader.py",
+    "runtime/engines/execution.py",
+    "runtime/engines/parse_errors.py",
+    "runtime/engines/tensorrt.py",
 )
 """Every file that handles objects of TensorRT's."""
 

@@ -20,10 +20,10 @@ from support.gpu_machine import TIMES, Machine, drawn, frames, same
 from tweenrt.contract import TimeInput
 from tweenrt.errors import BackendError
 from tweenrt.runtime import Backend, Interpolator, Lane, open_session
-from tweenrt.runtime.execution import _MOST_GRAPHS
+from tweenrt.runtime.engines.execution import _MOST_GRAPHS
+from tweenrt.runtime.engines.tensorrt import Flavour
+from tweenrt.runtime.engines.tensorrt_session import TensorRtSession
 from tweenrt.runtime.gpu import Gpu, Gpus
-from tweenrt.runtime.tensorrt import Flavour
-from tweenrt.runtime.tensorrt_session import TensorRtSession
 
 FLAVOURS = (Backend.TENSORRT, Backend.TENSORRT_RTX)
 

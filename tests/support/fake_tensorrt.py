@@ -20,11 +20,12 @@ import tensorrt_rtx as real
 from support.fake_cuda import FakeCuda
 from tweenrt.cache import VARIABLE
 from tweenrt.plugins import library
-from tweenrt.runtime import builder, cuda, engine_cache, engine_loader, gpu, session
-from tweenrt.runtime.builder import BuildOptions, Built
+from tweenrt.runtime import cuda, gpu, session
+from tweenrt.runtime.engines import builder, engine_cache, engine_loader
+from tweenrt.runtime.engines.builder import BuildOptions, Built
+from tweenrt.runtime.engines.tensorrt import Flavour, TensorRT
 from tweenrt.runtime.gpu import Gpu, Gpus
 from tweenrt.runtime.onnx_file import OnnxFile
-from tweenrt.runtime.tensorrt import Flavour, TensorRT
 
 VERSIONS = {Flavour.TENSORRT: (10, 16, 1), Flavour.RTX: (1, 7, 1)}
 DEVICE = Gpu("Test GPU", "sm86")
@@ -191,7 +192,7 @@ for fake, its in (
 
 
 def build_quickly(path: Path, options: BuildOptions, *_: object) -> Built:
-    """Stands for `tweenrt.runtime.builder.build_plan`."""
+    """Stands for `tweenrt.runtime.engines.builder.build_plan`."""
     file = OnnxFile.load(path)
     inputs = builder._shapes(file, options)
     model = onnx.load(path)

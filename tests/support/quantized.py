@@ -19,7 +19,7 @@ from support.mixed import graph
 from tweenrt.calibration.int8.judge import draw_all
 from tweenrt.calibration.int8.samples import Chosen
 from tweenrt.contract import FrameIO, GraphInfo, Kind, Reuse
-from tweenrt.runtime.devices import device
+from tweenrt.runtime.estimate.devices import device
 from tweenrt.runtime.evaluate.sample import Sample
 from tweenrt.runtime.frames import Frame
 from tweenrt.runtime.onnxruntime_session import OnnxRuntimeSession

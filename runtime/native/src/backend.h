@@ -69,7 +69,7 @@ struct Geometry {
 };
 
 // What libtweenrt has read from the header of an engine file and the module must check before the plan reaches
-// TensorRT. Texts are those of the header (runtime/engine_file.py), empty where it has none.
+// TensorRT. Texts are those of the header (runtime/engines/engine_file.py), empty where it has none.
 struct EngineHeader {
     char const* flavour;         // "tensorrt" or "tensorrt-rtx"
     char const* tensorrt;        // such as "10.16.2"

@@ -1,4 +1,4 @@
-// Engine files: a TensorRT plan behind a header of ours. Layout and meaning: runtime/engine_file.py.
+// Engine files: a TensorRT plan behind a header of ours. Layout and meaning: runtime/engines/engine_file.py.
 #ifndef TWEENRT_NATIVE_ENGINE_FILE_H
 #define TWEENRT_NATIVE_ENGINE_FILE_H
 

@@ -14,7 +14,7 @@ import pytest
 from support.graphs import HEAD, INFO, blend, blend_halves, save
 from support.native_abi import LOG, Native, constants, library, refused
 
-from tweenrt.runtime.engine_file import EngineInfo, pack
+from tweenrt.runtime.engines.engine_file import EngineInfo, pack
 
 
 @pytest.fixture(scope="module")

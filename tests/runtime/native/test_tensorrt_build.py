@@ -16,7 +16,7 @@ from support.native_build import built, cmake
 from support.native_tensorrt import NATIVE, WARNINGS, module_sources, run, syntax_only
 from support.toolkit import cuda_home, locked
 
-from tweenrt.runtime.engine_file import EngineInfo, pack
+from tweenrt.runtime.engines.engine_file import EngineInfo, pack
 
 TESTS = Path(__file__).parents[2]
 FILES = (

@@ -22,7 +22,7 @@ from support.native_tensorrt import Build, build
 from support.tensorrt_driver import Fakes
 
 from tweenrt.contract import FrameIO, GraphInfo, Kind, Reuse, TimeInput
-from tweenrt.runtime.engine_file import EngineInfo, pack
+from tweenrt.runtime.engines.engine_file import EngineInfo, pack
 from tweenrt.runtime.interpolator import Interpolator
 from tweenrt.runtime.session import Backend
 

@@ -19,9 +19,9 @@ from support.tensorrt_driver import Fakes
 
 from tweenrt import cache
 from tweenrt.contract import TimeInput
-from tweenrt.runtime.engine_cache import read_timings
-from tweenrt.runtime.engine_file import EngineInfo, pack
-from tweenrt.runtime.engine_loader import _kernels_path
+from tweenrt.runtime.engines.engine_cache import read_timings
+from tweenrt.runtime.engines.engine_file import EngineInfo, pack
+from tweenrt.runtime.engines.engine_loader import _kernels_path
 
 OPEN = "1 3 -1 -1 from 1 3 1 1 to 1 3 512 512"
 MEAN = f"fake plan\nin frame0 float {OPEN}\nin frame1 float {OPEN}\nout frame_t float 1 3 -1 -1\nmean"

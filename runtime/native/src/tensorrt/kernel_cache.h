@@ -1,4 +1,4 @@
-// What TensorRT-RTX compiled for an engine, kept in the cache folder where runtime/engine_loader.py keeps it too.
+// What TensorRT-RTX compiled for an engine, kept in the cache folder where runtime/engines/engine_loader.py keeps it too.
 #ifndef TWEENRT_NATIVE_TENSORRT_KERNEL_CACHE_H
 #define TWEENRT_NATIVE_TENSORRT_KERNEL_CACHE_H
 

@@ -14,12 +14,12 @@ from typing import Any
 
 from tweenrt import cache
 from tweenrt.errors import EngineError, OutputError
-from tweenrt.runtime.build_progress import Progress
-from tweenrt.runtime.builder import BuildOptions, Built, build_plan
-from tweenrt.runtime.engine_file import EngineInfo, pack, read_info, unpack
+from tweenrt.runtime.engines.build_progress import Progress
+from tweenrt.runtime.engines.builder import BuildOptions, Built, build_plan
+from tweenrt.runtime.engines.engine_file import EngineInfo, pack, read_info, unpack
+from tweenrt.runtime.engines.tensorrt import TensorRT, open_tensorrt
 from tweenrt.runtime.gpu import find_gpus
 from tweenrt.runtime.onnx_file import OnnxFile
-from tweenrt.runtime.tensorrt import TensorRT, open_tensorrt
 
 _KEY_LENGTH = 24
 _ENDING = ".engine"

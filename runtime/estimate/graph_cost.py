@@ -25,10 +25,10 @@ from typing import Any
 
 from tweenrt.contract import OP_DOMAIN, Kind
 from tweenrt.errors import GraphError, require
-from tweenrt.runtime.devices import Precision
-from tweenrt.runtime.graph_shapes import Shape, shapes_of
+from tweenrt.runtime.estimate.devices import Precision
+from tweenrt.runtime.estimate.graph_shapes import Shape, shapes_of
+from tweenrt.runtime.estimate.roofline import Layer
 from tweenrt.runtime.onnx_file import OnnxFile
-from tweenrt.runtime.roofline import Layer
 
 _SAMPLE = 4  # multiplications of one bilinear sample
 _NOTHING: Shape = (0,)  # of a further input whose size is not known, such as the zeros at the coarsest level

@@ -12,7 +12,7 @@ import numpy as np
 from tweenrt.errors import BackendError, UsageError
 from tweenrt.runtime.cuda import Lane
 from tweenrt.runtime.device_memory import DeviceArray, Extent
-from tweenrt.runtime.engine_loader import Engine, load_engine
+from tweenrt.runtime.engines.engine_loader import Engine, load_engine
 from tweenrt.runtime.session import Shape
 from tweenrt.runtime.timing import LayerTime, RunTime
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from tweenrt import cache
 from tweenrt.errors import BackendError, EngineError
-from tweenrt.runtime.engine_cache import plugins_sha256, read_timings, write_timings
-from tweenrt.runtime.engine_file import EngineInfo, unpack
+from tweenrt.runtime.engines.engine_cache import plugins_sha256, read_timings, write_timings
+from tweenrt.runtime.engines.engine_file import EngineInfo, unpack
+from tweenrt.runtime.engines.tensorrt import Flavour, TensorRT, open_tensorrt
 from tweenrt.runtime.gpu import Gpu, find_gpus
-from tweenrt.runtime.tensorrt import Flavour, TensorRT, open_tensorrt
 
 _REBUILD = "build it again with `tweenrt build` on this machine"
 _AMPERE = 80

@@ -11,16 +11,16 @@ import numpy as np
 from tweenrt.contract import GraphInfo
 from tweenrt.errors import BackendError
 from tweenrt.plugins.library import is_built
-from tweenrt.runtime.builder import BuildOptions, SizeRange
 from tweenrt.runtime.cuda import Lane
 from tweenrt.runtime.device_memory import DeviceArray, Extent, borrow, on_device
-from tweenrt.runtime.engine_cache import engine_for
-from tweenrt.runtime.engine_file import read_info
-from tweenrt.runtime.engine_loader import find_gpu
-from tweenrt.runtime.execution import Execution
+from tweenrt.runtime.engines.builder import BuildOptions, SizeRange
+from tweenrt.runtime.engines.engine_cache import engine_for
+from tweenrt.runtime.engines.engine_file import read_info
+from tweenrt.runtime.engines.engine_loader import find_gpu
+from tweenrt.runtime.engines.execution import Execution
+from tweenrt.runtime.engines.tensorrt import Flavour
 from tweenrt.runtime.onnx_file import OnnxFile
 from tweenrt.runtime.session import Shape, Tensor
-from tweenrt.runtime.tensorrt import Flavour
 from tweenrt.runtime.timing import LayerTime, RunTime
 
 Shapes = dict[str, Extent]
@@ -60,7 +60,7 @@ class TensorRtSession:
             lane: where to run it, shared with other sessions; None for one of its own on the first GPU.
 
         Raises:
-            As `tweenrt.runtime.engine_cache.engine_for`; BackendError where there is no GPU.
+            As `tweenrt.runtime.engines.engine_cache.engine_for`; BackendError where there is no GPU.
         """
         file = OnnxFile.load(path)
         find_gpu(lane.gpu if lane else 0)

@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from tweenrt.contract import OP_DOMAIN
+from tweenrt.runtime.engines.tensorrt import Log
 from tweenrt.runtime.onnx_file import OnnxFile
-from tweenrt.runtime.tensorrt import Log
 
 # The operators that a plain TensorRT cannot build, and which of our ops brings the kernel for each.
 _OURS = {"DeformConv": "DeformConv2d", "ScatterElements": "ForwardSplat", "NonZero": "MaskedConv2d"}

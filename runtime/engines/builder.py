@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tweenrt.errors import BackendError, GraphError, UsageError
-from tweenrt.runtime.build_progress import Progress, progress_monitor
+from tweenrt.runtime.engines.build_progress import Progress, progress_monitor
+from tweenrt.runtime.engines.parse_errors import explain
+from tweenrt.runtime.engines.tensorrt import Flavour, Log, TensorRT, open_tensorrt
 from tweenrt.runtime.onnx_file import OnnxFile
-from tweenrt.runtime.parse_errors import explain
-from tweenrt.runtime.tensorrt import Flavour, Log, TensorRT, open_tensorrt
 
 MIB = 1 << 20
 

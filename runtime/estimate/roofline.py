@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
 
-from tweenrt.runtime.devices import Device, Precision
+from tweenrt.runtime.estimate.devices import Device, Precision
 
 SOURCE_BUDGET_MS = 1000 / 30
 """For each new frame where 30 frames a second become 60: one new frame for each source frame."""

@@ -1,0 +1,1 @@
+"""How long a graph takes at least on a device: what its layers compute and move, against a data sheet."""
