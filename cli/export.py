@@ -58,6 +58,13 @@ def export(
         MaskedConv,
         typer.Option(help="UGSP: dense runs everywhere; gather computes the set pixels only, on ONNX Runtime."),
     ] = MaskedConv.DENSE,
+    flow_scale: Annotated[
+        float,
+        typer.Option(
+            help="Look for flow on frames so many times as large: 1, 0.5 or 0.25. For motion of hundreds of pixels "
+            "(4K: 0.5), and faster; RIFE, IFRNet, AMT and EMA-VFI."
+        ),
+    ] = 1.0,
     precision: Annotated[
         Precision, typer.Option(help="fp16 also converts the graph, as `tweenrt convert` does on made-up frames.")
     ] = Precision.FP32,
@@ -75,7 +82,7 @@ def export(
     from tweenrt.export.layout import check_layout
     from tweenrt.export.options import ExportOptions
 
-    spec = registry.get(model)
+    spec = registry.get(model).at_flow_scale(flow_scale)
     parts = tuple(k for k in spec.kinds if k is not Kind.PAIR) or SPLIT
     kinds = parts if kind is Cut.SPLIT else (Kind.PAIR,)
     options = ExportOptions(kinds, _size(size), batch, io, masked_conv)

@@ -50,7 +50,7 @@ def load_checkpoint(spec: ModelSpec, path: Path, *companions: Path) -> Loaded:
         CheckpointError: a file is missing or cannot be read, or its entries do not match the network.
     """
     _expect_companions(spec, path, companions)
-    network = spec.build()
+    network = spec.network()
     _fill(spec, network, _state_for(spec, path), path)
     for companion, file in zip(spec.companions, companions, strict=True):
         inner = registry.get(companion.model)
@@ -61,7 +61,7 @@ def load_checkpoint(spec: ModelSpec, path: Path, *companions: Path) -> Loaded:
 
 def load_random(spec: ModelSpec, seed: int) -> Loaded:
     """Build the network of `spec` with weights drawn from `seed`, the same on every machine."""
-    network = spec.build()
+    network = spec.network()
     network.load_state_dict(random_state(network.state_dict(), seed, spec.random_gains))
     return _ready(spec, network, f"random:{seed}")
 

@@ -212,11 +212,13 @@ def describe(spec: ModelSpec, kind: Kind, options: ExportOptions, sha256: str, p
         version=tweenrt.__version__,
         pair_id=pair_id,
         reuse=spec.reuse if kind in SPLIT else Reuse.NONE,
+        flow_scale=spec.flow_scale,
     )
 
 
 def _pair_id(loaded: Loaded, options: ExportOptions) -> str:
-    text = "|".join((loaded.spec.name, loaded.sha256, repr(options), tweenrt.__version__))
+    spec = loaded.spec
+    text = "|".join((spec.name, str(spec.flow_scale), loaded.sha256, repr(options), tweenrt.__version__))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

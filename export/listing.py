@@ -51,6 +51,7 @@ class ModelRow(TypedDict):
     divisor: int
     frames: int
     kinds: list[str]
+    flow_scales: list[float]
     custom_ops: list[str]
     code_licence: str
     weights: WeightsRow
@@ -87,6 +88,7 @@ def _row(spec: ModelSpec) -> ModelRow:
         divisor=spec.divisor,
         frames=spec.frames,
         kinds=[kind.value for kind in spec.kinds],
+        flow_scales=list(spec.flow_scales),
         custom_ops=list(spec.custom_ops),
         code_licence=spec.code_licence,
         weights=_weights(spec),

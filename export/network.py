@@ -49,6 +49,8 @@ class Network(nn.Module):
     """
 
     takes_t = True
+    flow_scale = 1.0
+    """See `tweenrt.export.spec.ModelSpec.flow_scale`; networks that have no other one never look."""
 
     def fold(self) -> None:
         """Compute once what depends on the weights alone; called when the weights are in place."""

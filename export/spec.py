@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from tweenrt.contract import Kind, Padding, Reuse, TimeInput
+from tweenrt.errors import UsageError
 from tweenrt.export.network import Network
+
+FLOW_SCALES = (1.0, 0.5, 0.25)
+"""Those of networks that have more than one."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,9 @@ class ModelSpec:
             there, so that a random network moves pixels about as far as a trained one. With larger random flows
             neighbours jump apart and the last bit of a coordinate decides what is seen, which no parity can hold.
         notes: anything a user must know, one sentence.
+        flow_scales: values that `flow_scale` may have.
+        flow_scale: flow is looked for on frames that are so many times as large, and applied to the frames themselves.
+            Below 1 large motion is found that is out of reach otherwise, in less time; fine detail is lost.
     """
 
     name: str
@@ -147,3 +154,22 @@ class ModelSpec:
     adapt: Callable[[Mapping[str, object]], Mapping[str, object]] | None = field(default=None, repr=False)
     random_gains: tuple[tuple[str, float], ...] = ()
     notes: str = ""
+    flow_scales: tuple[float, ...] = (1.0,)
+    flow_scale: float = 1.0
+
+    def network(self) -> Network:
+        """The network with its default initialisation."""
+        network = self.build()
+        network.flow_scale = self.flow_scale
+        return network
+
+    def at_flow_scale(self, flow_scale: float) -> ModelSpec:
+        """The same network with another `flow_scale`.
+
+        Raises:
+            UsageError: it does not have that one.
+        """
+        if flow_scale not in self.flow_scales:
+            known = ", ".join(f"{scale:g}" for scale in self.flow_scales)
+            raise UsageError(f"expected a flow scale of {self.name} ({known}), got {flow_scale:g}")
+        return replace(self, flow_scale=flow_scale, divisor=round(self.divisor * self.flow_scale / flow_scale))

@@ -101,7 +101,7 @@ def _read(path: Path) -> tuple[Path, GraphInfo, onnx.ModelProto]:
 
 def _network(info: GraphInfo, path: Path, checkpoints: Sequence[Path]) -> Loaded:
     """The PyTorch network with the weights that `info` names."""
-    spec = registry.get(info.model)
+    spec = registry.get(info.model).at_flow_scale(info.flow_scale)
     if info.weights_sha256.startswith(_RANDOM):
         if checkpoints:
             raise UsageError(f"{path} was exported with {info.weights_sha256} weights; leave --weights out")

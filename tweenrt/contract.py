@@ -90,6 +90,7 @@ class GraphInfo:
         version: the tweenrt version that wrote the graph.
         pair_id: the same in an encoder and the synthesis graph that belongs to it, else empty.
         reuse: how long encoder features stay valid.
+        flow_scale: flow was looked for on frames that are so many times as large, 1 or less.
     """
 
     model: str
@@ -104,6 +105,7 @@ class GraphInfo:
     version: str
     pair_id: str = ""
     reuse: Reuse = Reuse.NONE
+    flow_scale: float = 1.0
 
     def to_metadata(self) -> dict[str, str]:
         """The properties to store, prefix included."""
@@ -137,6 +139,7 @@ class GraphInfo:
                 version=values["version"],
                 pair_id=values.get("pair_id", ""),
                 reuse=Reuse(values.get("reuse", "none")),
+                flow_scale=float(values.get("flow_scale", "1.0")),
             )
         except (KeyError, ValueError) as error:
             raise GraphError(

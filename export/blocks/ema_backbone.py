@@ -15,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812  (the field's usual name)
 from torch import Tensor, nn
 
 from tweenrt.export.blocks.ema_attention import SHIFT, MotionFormerBlock, places
-from tweenrt.export.blocks.ifr import ConvPReLU
+from tweenrt.export.blocks.ifr import ConvPReLU, resize
 from tweenrt.export.blocks.refine import Halving
 from tweenrt.plugins.backward_warp.reference import backward_warp
 
@@ -224,11 +224,6 @@ class Unet(nn.Module):
         x = self.up2(torch.cat((x, s1), dim=1))
         x = self.up3(torch.cat((x, s0), dim=1))
         return torch.sigmoid(self.conv(x)) * 2.0 - 1.0
-
-
-def resize(x: Tensor, scale: float) -> Tensor:
-    """[N,C,H,W] to `scale` times its size, bilinear, pixel centres at halves."""
-    return F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False)
 
 
 def warp_levels(first: Side, second: Side, flows: Tensor) -> list[tuple[Tensor, Tensor]]:

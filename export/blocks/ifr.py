@@ -102,7 +102,17 @@ def warp_both(feature0: Tensor, feature1: Tensor, flow: Tensor) -> tuple[Tensor,
 
 def double(flow: Tensor) -> Tensor:
     """A flow field [N,C,H,W] in pixels at twice the resolution, [N,C,2H,2W]."""
-    return 2.0 * F.interpolate(flow, scale_factor=2.0, mode="bilinear", align_corners=False)
+    return finer(flow, 2.0)
+
+
+def finer(flow: Tensor, factor: float) -> Tensor:
+    """A flow field [N,C,H,W] in pixels at `factor` times the resolution."""
+    return flow if factor == 1 else factor * resize(flow, factor)
+
+
+def resize(x: Tensor, factor: float) -> Tensor:
+    """[N,C,H,W] at `factor` times its size, bilinear, pixel centres kept; values stay."""
+    return x if factor == 1 else F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
 def pair_mean(frame0: Tensor, frame1: Tensor) -> Tensor:

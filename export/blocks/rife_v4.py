@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the field's usual name)
 from torch import Tensor, nn
 
-from tweenrt.export.blocks.ifr import ConvPReLU
+from tweenrt.export.blocks.ifr import ConvPReLU, resize
 
 IMAGE, TIME, MASK, FLOW = 3, 1, 1, 4
 """Channels of a frame, of the map that holds t, of the mask, and of both flow fields."""
@@ -210,11 +210,6 @@ class Encoder(nn.Sequential):
         for layer in self:
             features = layer(features)
         return (features,)
-
-
-def resize(x: Tensor, factor: float) -> Tensor:
-    """[N,C,H,W] at `factor` times its size, bilinear, pixel centres kept."""
-    return x if factor == 1 else F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
 def _conv(inputs: int, outputs: int, body: Body, stride: int = 1) -> nn.Sequential:

@@ -20,17 +20,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F  # noqa: N812  (the field's usual name)
 from torch import Tensor, nn
 
 from tweenrt.contract import Kind, Padding, Reuse, TimeInput
 from tweenrt.export.blocks.amt_correlation import BidirectionalLookup, CorrelationEncoder
 from tweenrt.export.blocks.amt_update import FLOW, Update, UpdateWidths
 from tweenrt.export.blocks.color import swap_red_and_blue
-from tweenrt.export.blocks.ifr import Decoder, PyramidEncoder, double, pair_mean, warp_both
+from tweenrt.export.blocks.ifr import Decoder, PyramidEncoder, double, finer, pair_mean, resize, warp_both
 from tweenrt.export.network import Example, Frames, GraphPart, Network, PairEncodedNetwork
 from tweenrt.export.registry import register
-from tweenrt.export.spec import ModelSpec, Published, Weights
+from tweenrt.export.spec import FLOW_SCALES, ModelSpec, Published, Weights
 from tweenrt.plugins.warp_blend.reference import warp_blend
 
 _LEVELS = 4
@@ -128,10 +127,10 @@ class AmtLayers(Network):
 
         Returns:
             Four of the earlier frame, finest first, [N,C,H/2,W/2] to [N,C,H/16,W/16]; four of the later; and what
-            is correlated, of the earlier and of the later, [N,C,H/8,W/8].
+            is correlated, of the earlier and of the later, [N,C,H/8,W/8]; H and W here are those of flow.
         """
         mean = pair_mean(frame0, frame1)
-        centred = (frame0 - mean, frame1 - mean)
+        centred = tuple(resize(frame - mean, self.flow_scale) for frame in (frame0, frame1))
         pyramids = [feature for frame in centred for feature in self.encoder(frame)]
         return (*pyramids, *(self.feat_encoder(frame) for frame in centred))
 
@@ -151,7 +150,7 @@ class AmtLayers(Network):
             features: what `encode` gives for them.
             coarse: what the coarsest level sees beside the features of the two frames, each [N,·,H/16,W/16].
             distances: of the new frame to the earlier and to the later one, each positive and [N,1,1,1] or
-                [N,1,H/8,W/8]; they sum to 1.
+                [N,1,H/8,W/8]; they sum to 1. H and W of these and of `coarse` are those of flow.
 
         Returns:
             [N,3,H,W], 0..1.
@@ -173,17 +172,23 @@ class AmtLayers(Network):
         warped = warp_both(levels0[0], levels1[0], flow)
         return self._draw(frame0, frame1, double(flow), self.decoder1(feature, *warped, flow))
 
+    def _distances(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """A map [N,1,H,W] of 0..1 at the correlation's resolution, from both ends, never 0."""
+        small = resize(t, self.flow_scale / _CORRELATED)
+        return small + _NEVER_ZERO, 1.0 - small + _NEVER_ZERO
+
     def _draw(self, frame0: Tensor, frame1: Tensor, flow: Tensor, changes: Tensor) -> Tensor:
-        """Draw the new frame once for each field and merge the drawings."""
-        n = self.fields
+        """Draw the new frame once for each field and merge the drawings; `flow` and `changes` are as large as flow."""
+        n, larger = self.fields, 1.0 / self.flow_scale
         changes0, changes1, masks, residuals = torch.split(changes, [2 * n, 2 * n, n, 3 * n], dim=1)
-        flow0, flow1 = flow.chunk(2, dim=1)
+        flow0, flow1, changes0, changes1 = (finer(f, larger) for f in (*flow.chunk(2, dim=1), changes0, changes1))
+        masks, residuals = resize(masks.sigmoid(), larger), resize(residuals, larger)
         drawings = [
             warp_blend(frame0, frame1, flow0 + change0, flow1 + change1, mask, residual)
             for change0, change1, mask, residual in zip(
                 changes0.chunk(n, dim=1),
                 changes1.chunk(n, dim=1),
-                masks.sigmoid().chunk(n, dim=1),
+                masks.chunk(n, dim=1),
                 residuals.chunk(n, dim=1),
                 strict=True,
             )
@@ -214,9 +219,9 @@ class DistanceAmt(AmtLayers, PairEncodedNetwork):
 
     def synthesize(self, frame0: Tensor, frame1: Tensor, features: tuple[Tensor, ...], t: Tensor) -> Tensor:
         """The frame at the distances t [N,1,H,W], 0..1, from two frames and their features."""
-        coarse = (_shrunk(t, _COARSEST),)
+        coarse = (resize(t, self.flow_scale / _COARSEST),)
         frame0, frame1 = swap_red_and_blue(frame0), swap_red_and_blue(frame1)
-        return swap_red_and_blue(self.refine(frame0, frame1, features, coarse, _distances(t)))
+        return swap_red_and_blue(self.refine(frame0, frame1, features, coarse, self._distances(t)))
 
     def part(self, kind: Kind, frames: Frames, t: Tensor) -> GraphPart:
         """See `Network.part`; t becomes a map."""
@@ -243,10 +248,11 @@ class ReferenceAmt(AmtLayers):
             [N,3,H,W], RGB 0..1.
         """
         frame0, frame1 = swap_red_and_blue(frame0), swap_red_and_blue(frame1)
-        seen = self.encoder(swap_red_and_blue(frame_ref) - pair_mean(frame0, frame1))[-1]
-        coarse = (seen, _shrunk(t, _COARSEST), _shrunk(t_ref, _COARSEST))
+        centred = swap_red_and_blue(frame_ref) - pair_mean(frame0, frame1)
+        seen = self.encoder(resize(centred, self.flow_scale))[-1]
+        coarse = (seen, *(resize(distance, self.flow_scale / _COARSEST) for distance in (t, t_ref)))
         features = self.encode(frame0, frame1)
-        return swap_red_and_blue(self.refine(frame0, frame1, features, coarse, _distances(t)))
+        return swap_red_and_blue(self.refine(frame0, frame1, features, coarse, self._distances(t)))
 
     def pair_part(self, frames: Frames, t: Tensor) -> GraphPart:
         """The whole network as one graph, its first iteration as the example."""
@@ -268,31 +274,15 @@ def _corrected(
             the same correlations enlarged.
         scale: how many times finer the level is than the correlation.
     """
-    small_flow = _shrunk(flow, scale) * (1.0 / scale)
+    small_flow = resize(flow, 1.0 / scale) * (1.0 / scale)
     correlation = lookup(small_flow)
     coarse, *fine = updates
-    flow_change, feature_change = coarse(small_flow, _shrunk(feature, scale), correlation)
-    flow, feature = flow + scale * _enlarged(flow_change, scale), feature + _enlarged(feature_change, scale)
+    flow_change, feature_change = coarse(small_flow, resize(feature, 1.0 / scale), correlation)
+    flow, feature = flow + scale * resize(flow_change, scale), feature + resize(feature_change, scale)
     for update in fine:
-        flow_change, feature_change = update(flow, feature, _enlarged(correlation, scale))
+        flow_change, feature_change = update(flow, feature, resize(correlation, scale))
         flow, feature = flow + flow_change, feature + feature_change
     return flow, feature
-
-
-def _shrunk(x: Tensor, scale: int) -> Tensor:
-    """[N,C,H,W] at 1/scale of its size; values stay."""
-    return x if scale == 1 else F.interpolate(x, scale_factor=1.0 / scale, mode="bilinear", align_corners=False)
-
-
-def _enlarged(x: Tensor, scale: int) -> Tensor:
-    """[N,C,H,W] at `scale` times its size; values stay."""
-    return x if scale == 1 else F.interpolate(x, scale_factor=float(scale), mode="bilinear", align_corners=False)
-
-
-def _distances(t: Tensor) -> tuple[Tensor, Tensor]:
-    """A map [N,1,H,W] of 0..1 at the correlation's resolution, from both ends, never 0."""
-    small = _shrunk(t, _CORRELATED)
-    return small + _NEVER_ZERO, 1.0 - small + _NEVER_ZERO
 
 
 def _as_map(t: Tensor, frame: Tensor) -> Tensor:
@@ -340,6 +330,7 @@ def _spec(name: str, size: Size, parameters: int, macs: tuple[float, float], pub
         custom_ops=_OPS,
         random_gains=_RANDOM_GAINS,
         published=published,
+        flow_scales=FLOW_SCALES,
         notes=f"{_UNVERIFIED} The weights are for non-commercial use, and for the midpoint; {other}.",
     )
 
@@ -361,6 +352,7 @@ def _variant(name: str, build: type[Network], parameters: int, macs: tuple[float
         kinds=_ALL if splits else (Kind.PAIR,),
         custom_ops=_OPS,
         random_gains=_RANDOM_GAINS,
+        flow_scales=FLOW_SCALES,
         notes=f"{notes} {_UNVERIFIED} The weights are for non-commercial use.",
     )
 

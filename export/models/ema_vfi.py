@@ -11,31 +11,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from tweenrt.contract import Kind, Padding, Reuse, TimeInput
 from tweenrt.export.blocks.color import swap_red_and_blue
-from tweenrt.export.blocks.ema_backbone import Config, Head, MotionFormer, Side, Unet, resize, warp_levels
-from tweenrt.export.blocks.ifr import warp_both
+from tweenrt.export.blocks.ema_backbone import Config, Head, MotionFormer, Side, Unet, warp_levels
+from tweenrt.export.blocks.ifr import finer, resize, warp_both
 from tweenrt.export.network import Frames, GraphPart, Network, PairEncodedNetwork
 from tweenrt.export.registry import register
-from tweenrt.export.spec import ModelSpec, Published, Weights
+from tweenrt.export.spec import FLOW_SCALES, ModelSpec, Published, Weights
 
 SMALL = Config(width=16, depths=(2, 2))
 FULL = Config(width=32, depths=(4, 4))
 FULL_WITH_REFERENCE = Config(width=32, depths=(4, 4), inputs=7)
 
-_LEVELS = 5
+_LEVELS, _MOTIONS = 5, 2
 _LEFT_BEHIND = (".attn_mask", ".HW")
 
 Times = tuple[Tensor | float, Tensor | float]
 """The moment at 1/16 and at 1/8 of the frame: a number, [N,1,1,1], or [N,1,h,w]."""
 
 
+class Seen(NamedTuple):
+    """Features of both frames.
+
+    Attributes:
+        at_flow: on frames as large as flow is looked for.
+        whole: on the frames themselves; of these only the appearance is used.
+    """
+
+    at_flow: tuple[Side, Side]
+    whole: tuple[Side, Side]
+
+
 class EmaLayers(nn.Module):
     """The layers of every version, and what they compute from RGB frames."""
+
+    flow_scale: float
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -45,25 +60,36 @@ class EmaLayers(nn.Module):
         self.block = nn.ModuleList(heads)
         self.unet = Unet(2 * c[0])
 
-    def look(self, frame0: Tensor, frame1: Tensor) -> tuple[Side, Side]:
-        """Features of a pair of frames [N,3,H,W]."""
-        sides: tuple[Side, Side] = self.feature_bone(torch.cat((swap_red_and_blue(frame0), swap_red_and_blue(frame1))))
-        return sides
+    def look(self, first: Tensor, second: Tensor) -> Seen:
+        """Features of both frames, [N,inputs,H,W] as the network was trained with."""
+        pair = torch.cat((first, second))
+        at_flow: tuple[Side, Side] = self.feature_bone(resize(pair, self.flow_scale))
+        return Seen(at_flow, at_flow if self.flow_scale == 1 else self.feature_bone(pair))
 
-    def draw(self, frame0: Tensor, frame1: Tensor, sides: tuple[Side, Side], times: Times) -> Tensor:
+    def draw(self, frame0: Tensor, frame1: Tensor, seen: Seen, times: Times) -> Tensor:
         """The new frame [N,3,H,W] from the frames, their features and the moment."""
         frame0, frame1 = swap_red_and_blue(frame0), swap_red_and_blue(frame1)
         frames = torch.cat((frame0, frame1), dim=1)
-        flows, mask = self.block[0](_weighted(sides, 1, times[0]), frames)
-        seen = torch.cat((frames, *warp_both(frame0, frame1, flows), mask), dim=1)
-        flows_step, mask_step = self.block[1](_weighted(sides, 0, times[1]), seen, flows)
-        flows, mask = flows + flows_step, mask + mask_step
+        flows, mask = self._estimate(resize(frames, self.flow_scale), seen.at_flow, times)
+        flows, mask = finer(flows, 1.0 / self.flow_scale), resize(mask, 1.0 / self.flow_scale)
         warped0, warped1 = warp_both(frame0, frame1, flows)
-        seen = torch.cat((frames, warped0, warped1, mask, flows), dim=1)
-        residual = self.unet(seen, warp_levels(*sides, flows))
+        known = torch.cat((frames, warped0, warped1, mask, flows), dim=1)
+        residual = self.unet(known, warp_levels(*seen.whole, flows))
         weight = torch.sigmoid(mask)
         blended = warped0 * weight + warped1 * (1.0 - weight)
         return swap_red_and_blue((blended + residual).clamp(0.0, 1.0))
+
+    def _estimate(self, frames: Tensor, sides: tuple[Side, Side], times: Times) -> tuple[Tensor, Tensor]:
+        """Flows [N,4,H,W] in pixels and the mask before the sigmoid [N,1,H,W], from both frames [N,6,H,W]."""
+        flows, mask = self.block[0](_weighted(sides, 1, times[0]), frames)
+        frame0, frame1 = frames.chunk(2, dim=1)
+        seen = torch.cat((frames, *warp_both(frame0, frame1, flows), mask), dim=1)
+        flows_step, mask_step = self.block[1](_weighted(sides, 0, times[1]), seen, flows)
+        return flows + flows_step, mask + mask_step
+
+    def levels(self, t: Tensor) -> Times:
+        """A distance map [N,1,H,W] at the sizes of the motion features."""
+        return resize(t, self.flow_scale / 16.0), resize(t, self.flow_scale / 8.0)
 
 
 class EmaMidpoint(EmaLayers, Network):
@@ -73,21 +99,30 @@ class EmaMidpoint(EmaLayers, Network):
 
     def forward(self, frame0: Tensor, frame1: Tensor) -> Tensor:
         """The frame halfway between `frame0` and `frame1`, [N,3,H,W], RGB 0..1."""
-        return self.draw(frame0, frame1, self.look(frame0, frame1), (0.5, 0.5))
+        seen = self.look(swap_red_and_blue(frame0), swap_red_and_blue(frame1))
+        return self.draw(frame0, frame1, seen, (0.5, 0.5))
 
 
 class EmaAnytime(EmaLayers, PairEncodedNetwork):
     """Trained for any moment: t weighs the motion towards either frame."""
 
     def encode(self, frame0: Tensor, frame1: Tensor) -> tuple[Tensor, ...]:
-        """Features of the pair: of the first frame, then as many of the second; see `Side`."""
-        return tuple(x for side in self.look(frame0, frame1) for x in (*side.appearance, *side.motion))
+        """Features of the pair: of the first frame, then as many of the second; see `Side`.
+
+        Where flow is looked for on smaller frames, the appearance of the first frame and of the second follow.
+        """
+        seen = self.look(swap_red_and_blue(frame0), swap_red_and_blue(frame1))
+        features = tuple(x for side in seen.at_flow for x in (*side.appearance, *side.motion))
+        if self.flow_scale == 1:
+            return features
+        return (*features, *seen.whole[0].appearance, *seen.whole[1].appearance)
 
     def synthesize(self, frame0: Tensor, frame1: Tensor, features: tuple[Tensor, ...], t: Tensor) -> Tensor:
         """The frame at t from two frames and the pair's features."""
-        half = len(features) // 2
-        first, second = (Side(part[:_LEVELS], part[_LEVELS:]) for part in (features[:half], features[half:]))
-        return self.draw(frame0, frame1, (first, second), self.times(t))
+        both = 2 * (_LEVELS + _MOTIONS)
+        at_flow = _sides(features[:both])
+        whole = _sides(features[both:]) if features[both:] else at_flow
+        return self.draw(frame0, frame1, Seen(at_flow, whole), self.times(t))
 
     def times(self, t: Tensor) -> Times:
         """The moment as the heads take it."""
@@ -99,7 +134,7 @@ class EmaDistance(EmaAnytime):
 
     def times(self, t: Tensor) -> Times:
         """See `EmaAnytime.times`."""
-        return _levels(t)
+        return self.levels(t)
 
     def part(self, kind: Kind, frames: Frames, t: Tensor) -> GraphPart:
         """See `Network.part`; the example's map rises from left to right around t."""
@@ -125,8 +160,7 @@ class EmaReference(EmaLayers, Network):
         reference = swap_red_and_blue(frame_ref)
         first = torch.cat((swap_red_and_blue(frame0), reference, t_ref), dim=1)
         second = torch.cat((swap_red_and_blue(frame1), reference, 1.0 - t_ref), dim=1)
-        sides = self.feature_bone(torch.cat((first, second)))
-        return self.draw(frame0, frame1, sides, _levels(t))
+        return self.draw(frame0, frame1, self.look(first, second), self.levels(t))
 
     def pair_part(self, frames: Frames, t: Tensor) -> GraphPart:
         """See `Network.pair_part`; the example's reference is the mean of both frames, at half the distance."""
@@ -148,9 +182,11 @@ def _weighted(sides: tuple[Side, Side], level: int, t: Tensor | float) -> Tensor
     return torch.cat((*motion, first.appearance[3 + level], second.appearance[3 + level]), dim=1)
 
 
-def _levels(t: Tensor) -> Times:
-    """A distance map [N,1,H,W] at the sizes of the motion features."""
-    return resize(t, 1.0 / 16.0), resize(t, 1.0 / 8.0)
+def _sides(features: tuple[Tensor, ...]) -> tuple[Side, Side]:
+    """As many features of the first frame as of the second, appearance before motion."""
+    half = len(features) // 2
+    first, second = features[:half], features[half:]
+    return Side(first[:_LEVELS], first[_LEVELS:]), Side(second[:_LEVELS], second[_LEVELS:])
 
 
 def _example_map(frame: Tensor, t: Tensor) -> Tensor:
@@ -200,6 +236,7 @@ def _spec(
         custom_ops=("BackwardWarp", "WindowAttention"),
         published=published,
         adapt=drop_buffers,
+        flow_scales=FLOW_SCALES,
         notes=notes,
     )
 

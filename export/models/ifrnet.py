@@ -16,15 +16,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F  # noqa: N812  (the field's usual name)
 from torch import Tensor
 
 from tweenrt.contract import Kind, Padding, Reuse, TimeInput
 from tweenrt.export.blocks.color import swap_red_and_blue
-from tweenrt.export.blocks.ifr import Decoder, PyramidEncoder, double, pair_mean, warp_both
+from tweenrt.export.blocks.ifr import Decoder, PyramidEncoder, double, finer, pair_mean, resize, warp_both
 from tweenrt.export.network import Frames, GraphPart, Network, PairEncodedNetwork
 from tweenrt.export.registry import register
-from tweenrt.export.spec import Count, ModelSpec, Overview, Published, Weights
+from tweenrt.export.spec import FLOW_SCALES, Count, ModelSpec, Overview, Published, Weights
 from tweenrt.plugins.warp_blend.reference import warp_blend
 
 _LEVELS = 4
@@ -87,14 +86,19 @@ class Refiner(Network):
     def encode(self, frame0: Tensor, frame1: Tensor) -> tuple[Tensor, ...]:
         """Features of a pair of frames [N,3,H,W]: four of the earlier, then four of the later, finest first."""
         mean = pair_mean(frame0, frame1)
-        return (*self.encoder(frame0 - mean), *self.encoder(frame1 - mean))
+        return (*self.look(frame0 - mean), *self.look(frame1 - mean))
+
+    def look(self, centred: Tensor) -> tuple[Tensor, ...]:
+        """Features of a frame [N,3,H,W] less the mean, finest first."""
+        features: tuple[Tensor, ...] = self.encoder(resize(centred, self.flow_scale))
+        return features
 
     def refine(self, features: tuple[Tensor, ...], *coarse: Tensor) -> Refined:
         """Decode from the coarsest level to the full size.
 
         Args:
             features: what `encode` gives for the pair.
-            coarse: what the coarsest level sees besides, each [N,·,H/16,W/16].
+            coarse: what the coarsest level sees besides, each [N,·,H/16,W/16], with H and W of flow.
         """
         features0, features1 = features[:_LEVELS], features[_LEVELS:]
         flow, feature = _cut(self.decoder4(features0[-1], features1[-1], *coarse))
@@ -103,7 +107,12 @@ class Refiner(Network):
             update, feature = _cut(decoder(feature, *warped, flow))
             flow = update + double(flow)
         mask, residual = feature.split((_MASK, _RESIDUAL), dim=1)
-        return Refined(flow, mask.sigmoid(), residual)
+        larger = 1.0 / self.flow_scale
+        return Refined(finer(flow, larger), resize(mask.sigmoid(), larger), resize(residual, larger))
+
+    def shrink(self, distances: Tensor) -> Tensor:
+        """[N,1,H,W] as large as the coarsest level."""
+        return resize(distances, _COARSEST * self.flow_scale)
 
 
 class IFRNet(Refiner, PairEncodedNetwork):
@@ -128,7 +137,7 @@ class DistanceIFRNet(Refiner, PairEncodedNetwork):
 
     def synthesize(self, frame0: Tensor, frame1: Tensor, features: tuple[Tensor, ...], t: Tensor) -> Tensor:
         """The frame at the distances t [N,1,H,W] from two frames and the pair's features."""
-        flow, mask, residual = self.refine(features, _coarsest(t))
+        flow, mask, residual = self.refine(features, self.shrink(t))
         return _blend(frame0, frame1, flow, mask, swap_red_and_blue(residual))
 
     def part(self, kind: Kind, frames: Frames, t: Tensor) -> GraphPart:
@@ -156,8 +165,8 @@ class ReferenceIFRNet(Refiner):
             [N,3,H,W], RGB 0..1.
         """
         mean = pair_mean(frame0, frame1)
-        first, second, reference = (self.encoder(swap_red_and_blue(f - mean)) for f in (frame0, frame1, frame_ref))
-        flow, mask, residual = self.refine((*first, *second), reference[-1], _coarsest(t), _coarsest(t_ref))
+        first, second, reference = (self.look(swap_red_and_blue(f - mean)) for f in (frame0, frame1, frame_ref))
+        flow, mask, residual = self.refine((*first, *second), reference[-1], self.shrink(t), self.shrink(t_ref))
         return _blend(frame0, frame1, flow, mask, swap_red_and_blue(residual))
 
     def pair_part(self, frames: Frames, t: Tensor) -> GraphPart:
@@ -178,11 +187,6 @@ def _blend(frame0: Tensor, frame1: Tensor, flow: Tensor, mask: Tensor, residual:
     """The new frame, 0..1, from RGB frames and an RGB residual."""
     flow0, flow1 = flow.chunk(2, dim=1)
     return warp_blend(frame0, frame1, flow0, flow1, mask, residual).clamp(0.0, 1.0)
-
-
-def _coarsest(distances: Tensor) -> Tensor:
-    """[N,1,H,W] at the coarsest level, [N,1,H/16,W/16]."""
-    return F.interpolate(distances, scale_factor=_COARSEST, mode="bilinear", align_corners=False)
 
 
 def _example_map(frame: Tensor, t: Tensor) -> Tensor:
@@ -233,6 +237,7 @@ def _spec(name: str, facts: _Facts) -> ModelSpec:
         weights=Weights("https://github.com/ltkong218/IFRNet", f"IFRNet{facts.suffix}_Vimeo90K.pth", "MIT"),
         published=Published(facts.psnr, facts.ssim, "IFRNet paper, Table 1"),
         overview=facts.overview,
+        flow_scales=FLOW_SCALES,
         notes=(
             f"IFRNet{facts.suffix}_Vimeo90K.pth was trained at t = 0.5 only; for any other t take "
             f"IFRNet{facts.suffix}_GoPro.pth from the same page."
@@ -258,6 +263,7 @@ def _variant(
         custom_ops=_OPS,
         code_licence="CC BY-NC 4.0",
         weights=Weights("https://github.com/zzh-tech/InterpAny-Clearer", "ckpts/latest.pth", "CC BY-NC 4.0"),
+        flow_scales=FLOW_SCALES,
         notes=notes,
     )
 

@@ -20,7 +20,7 @@ from tweenrt.export.blocks.refine import Context, Unet
 from tweenrt.export.blocks.rife_v4 import FLOW, IMAGE, MASK, Block, Body, Topology
 from tweenrt.export.network import Frames, GraphPart, Network
 from tweenrt.export.registry import register
-from tweenrt.export.spec import ModelSpec, Published, Weights
+from tweenrt.export.spec import FLOW_SCALES, ModelSpec, Published, Weights
 
 _TOPOLOGY = Topology(widths=(240, 150, 90), scales=(4, 2, 1), body=Body.SKIP, predicted=FLOW + MASK, shuffled=False)
 _CONTEXT = 16
@@ -29,6 +29,7 @@ _CONTEXT = 16
 class Rife(nn.Module):
     """What all variants do; they differ in what their blocks are told about time."""
 
+    flow_scale: float
     conditions = 0
     """Channels that the blocks look at beside frames, mask and flow."""
 
@@ -66,9 +67,10 @@ class Rife(nn.Module):
         """Flow [N,4,H,W], mask before the sigmoid [N,1,H,W], and both frames warped."""
         blocks = [m for m in self.children() if isinstance(m, Block)]
         always = (frame0, frame1, *conditions)
-        motion = blocks[0](torch.cat(always, 1), _TOPOLOGY.scales[0])
+        scales = [round(scale / self.flow_scale) for scale in _TOPOLOGY.scales]
+        motion = blocks[0](torch.cat(always, 1), scales[0])
         flow, mask = motion.flow, motion.mask
-        for block, scale in zip(blocks[1:], _TOPOLOGY.scales[1:], strict=True):
+        for block, scale in zip(blocks[1:], scales[1:], strict=True):
             warped = warp_both(frame0, frame1, flow)
             update = block(torch.cat((*always, *warped, mask, flow * (1.0 / scale)), 1), scale)
             flow, mask = flow + update.flow, mask + update.mask
@@ -169,6 +171,7 @@ def _spec(
         optional_keys=("block_tea.",),
         random_gains=(("lastconv.", 0.1),),
         notes=notes,
+        flow_scales=FLOW_SCALES,
     )
 
 

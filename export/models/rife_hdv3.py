@@ -10,11 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from tweenrt.contract import Padding, TimeInput
-from tweenrt.export.blocks.ifr import ConvPReLU
-from tweenrt.export.blocks.rife_v4 import resize
+from tweenrt.export.blocks.ifr import ConvPReLU, resize
 from tweenrt.export.network import Network
 from tweenrt.export.registry import register
-from tweenrt.export.spec import ModelSpec, Weights, WheelFile
+from tweenrt.export.spec import FLOW_SCALES, ModelSpec, Weights, WheelFile
 from tweenrt.plugins.backward_warp.reference import backward_warp
 from tweenrt.plugins.warp_blend.reference import warp_blend
 
@@ -74,12 +73,13 @@ class RifeHDv3(Network):
         """The frame halfway between `frame0` and `frame1`, [N,3,H,W], RGB 0..1."""
         flow, mask = torch.cat((frame0, frame1), 1)[:, :4] * 0.0, frame0[:, :1] * 0.0
         image0, image1 = frame0, frame1
-        for block, scale in zip((self.block0, self.block1, self.block2), _SCALES, strict=True):
+        scales = [round(scale / self.flow_scale) for scale in _SCALES]
+        for block, scale in zip((self.block0, self.block1, self.block2), scales, strict=True):
             ahead, weight = block(image0, image1, mask, flow, scale)
             back, counter = block(image1, image0, -mask, _swap(flow), scale)
             flow = flow + (ahead + _swap(back)) * 0.5
             mask = mask + (weight - counter) * 0.5
-            if scale > 1:
+            if block is not self.block2:
                 image0, image1 = backward_warp(frame0, flow[:, :2]), backward_warp(frame1, flow[:, 2:])
         residual = torch.zeros(1, 1, 1, 1, dtype=mask.dtype, device=mask.device)
         return warp_blend(frame0, frame1, flow[:, :2], flow[:, 2:], torch.sigmoid(mask), residual)
@@ -121,6 +121,7 @@ register(
             ),
         ),
         optional_keys=("block_tea.",),
+        flow_scales=FLOW_SCALES,
         notes="It draws the midpoint only; for other moments halve again, or take a 4.x version.",
     )
 )

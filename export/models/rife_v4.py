@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tweenrt.contract import Kind, Padding, Reuse, TimeInput
+from tweenrt.export.blocks.ifr import resize
 from tweenrt.export.blocks.rife_v4 import (
     FLOW,
     IMAGE,
@@ -26,11 +27,10 @@ from tweenrt.export.blocks.rife_v4 import (
     Head,
     ResidualConv,
     Topology,
-    resize,
 )
 from tweenrt.export.network import FrameEncodedNetwork, Network
 from tweenrt.export.registry import register
-from tweenrt.export.spec import ModelSpec, Weights, WheelFile
+from tweenrt.export.spec import FLOW_SCALES, ModelSpec, Weights, WheelFile
 from tweenrt.plugins.backward_warp.reference import backward_warp
 from tweenrt.plugins.warp_blend.reference import warp_blend
 
@@ -42,6 +42,8 @@ _RANDOM_GAIN = 0.1  # flows of a few pixels at every topology
 
 class CoarseToFine(nn.Module):
     """What every version does with two frames and their features, if it has any."""
+
+    flow_scale: float
 
     def __init__(self, topology: Topology) -> None:
         super().__init__()
@@ -66,10 +68,11 @@ class CoarseToFine(nn.Module):
         Returns:
             [N,3,H,W], RGB 0..1.
         """
-        flow, mask, update = self._refine(seen0, seen1, t, self.topology.scales)
+        scales = tuple(round(scale / self.flow_scale) for scale in self.topology.scales)
+        flow, mask, update = self._refine(seen0, seen1, t, scales)
         if self.topology.retries:
             # The authors run one of the two; a graph without branches runs both. The second costs a quarter.
-            doubled = self._refine(seen0, seen1, t, tuple(2 * s for s in self.topology.scales))
+            doubled = self._refine(seen0, seen1, t, tuple(2 * s for s in scales))
             large = _is_large(update)
             flow, mask = torch.where(large, doubled[0], flow), torch.where(large, doubled[1], mask)
         residual = torch.zeros(1, 1, 1, 1, dtype=mask.dtype, device=mask.device)
@@ -238,6 +241,7 @@ def _specs(release: Release) -> Iterator[ModelSpec]:
             optional_keys=("teacher.", "caltime.", "block_tea."),
             random_gains=(("lastconv.", _RANDOM_GAIN),),
             notes=_notes(release, version),
+            flow_scales=FLOW_SCALES,
         )
 
 

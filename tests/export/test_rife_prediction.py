@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tweenrt.export.blocks.rife_v4 import FLOW, MASK, Block, Motion, Prediction, Topology, resize
+from tweenrt.export.blocks.ifr import resize
+from tweenrt.export.blocks.rife_v4 import FLOW, MASK, Block, Motion, Prediction, Topology
 from tweenrt.export.models.rife_v4 import RELEASES
 
 SIDE = 128
