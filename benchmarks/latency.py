@@ -1,6 +1,7 @@
 """How long does each network take on this machine, frames in to frames out? `tweenrt profile` as a table.
 
     python benchmarks/latency.py [MODEL ...] [--sizes 720p 1080p] [--backend onnxruntime] [--threads N] [--runs N]
+                                 [--warmup N]
 
 Updates results/latency.json and .md for the named networks (for all that draw, without a name). What is on record of
 the other networks, sizes and backends stays. Each row is a process of its own, so that its memory is its own. Random
@@ -121,6 +122,7 @@ def _arguments() -> Any:
     options.add_argument("--backend", type=Backend, choices=list(Backend), default=Backend.ONNXRUNTIME)
     options.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     options.add_argument("--runs", type=int, default=10, help="intervals at least")
+    options.add_argument("--warmup", type=int, help="intervals before; without it, until the times hold still")
     return options.parse_args()
 
 
@@ -135,7 +137,12 @@ def main() -> None:
         graph = prepare_random_graph(name, lambda text, name=name: print(f"{name}: {text}", flush=True))  # type: ignore[misc]
         for size in chosen.sizes:
             options = ProfileOptions(
-                graph, SIZES[size], backend=chosen.backend, threads=chosen.threads, runs=chosen.runs
+                graph,
+                SIZES[size],
+                backend=chosen.backend,
+                threads=chosen.threads,
+                runs=chosen.runs,
+                warmup=chosen.warmup,
             )
             write(record.merged(recorded(), [row_of(name, size, options)], key=KEY))
 
