@@ -61,8 +61,8 @@ def export(
     flow_scale: Annotated[
         float,
         typer.Option(
-            help="Look for flow on frames so many times as large: 1, 0.5 or 0.25. For motion of hundreds of pixels "
-            "(4K: 0.5), and faster; RIFE, IFRNet, AMT and EMA-VFI."
+            help="Look for flow on frames so many times as large: 1, 0.5 or 0.25. For motion of more than a hundred "
+            "pixels, and faster; RIFE, IFRNet, AMT and EMA-VFI."
         ),
     ] = 1.0,
     precision: Annotated[
