@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import argparse
 import math
-import statistics
+import os
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +27,8 @@ from tweenrt.export.checkpoint import load_checkpoint
 from tweenrt.export.exporter import export
 from tweenrt.export.options import ExportOptions
 from tweenrt.runtime import Backend, Interpolator
+from tweenrt.runtime.estimate.graph_cost import Workload, cost
+from tweenrt.runtime.onnx_file import OnnxFile
 from tweenrt.runtime.video.still import read_image
 
 NAME = "flow_scale"
@@ -35,14 +36,10 @@ SIZE = (768, 1280)
 LARGER = 3
 SHIFTS = (8, 16, 32, 64, 128, 256, 384)
 MARGIN = 64
-ROUNDS = 3
 
 _NOTES = """
-{facts}
-
 PSNR in dB of the frame drawn half way between two {size} windows of {picture}, enlarged {larger} times, that are so
-many pixels apart; {margin} pixels at the edges are left out. Trained weights, FP32 on ONNX Runtime. Seconds are of one
-frame, the median of {rounds} for each distance.
+many pixels apart; {margin} pixels at the edges are left out. Trained weights, FP32, {facts}
 """
 
 Picture = NDArray[np.uint8]
@@ -64,14 +61,11 @@ def measured(picture: Picture, model: str, flow_scale: float) -> Iterator[record
     with tempfile.TemporaryDirectory() as folder:
         graph = Path(folder) / "pair.onnx"
         export(loaded, ExportOptions(size=SIZE, batch=1), graph)
+        macs = sum(layer.macs for layer in cost(OnnxFile.load(graph), Workload(SIZE)).layers)
         with Interpolator.open(graph, Backend.ONNXRUNTIME) as interpolator:
             for shift in SHIFTS:
                 before, truth, after = windows(picture, shift)
-                seconds = []
-                for _ in range(ROUNDS):
-                    start = time.perf_counter()
-                    (drawn,) = interpolator.between(before, after, [0.5])
-                    seconds.append(time.perf_counter() - start)
+                (drawn,) = interpolator.between(before, after, [0.5])
                 error = np.asarray(drawn, np.float64)[inside] - truth[inside]
                 psnr = 20 * math.log10(255) - 10 * math.log10(np.square(error).mean())
                 yield {
@@ -79,7 +73,7 @@ def measured(picture: Picture, model: str, flow_scale: float) -> Iterator[record
                     "flow_scale": flow_scale,
                     "shift": shift,
                     "psnr": round(psnr, 2),
-                    "seconds": statistics.median(seconds),
+                    "gmacs": round(macs / 1e9, 1),
                 }
 
 
@@ -97,21 +91,19 @@ def main() -> None:
     options.add_argument("--models", nargs="+", default=["rife-4.25", "rife-4.6"])
     chosen = options.parse_args()
     picture = enlarged(chosen.picture)
-    facts, rows = record.machine(0), []
-    table = [["model", "flow scale", *(f"{shift} px" for shift in SHIFTS), "seconds"]]
+    facts, rows = record.machine(len(os.sched_getaffinity(0))), []
+    table = [["model", "flow scale", *(f"{shift} px" for shift in SHIFTS), "GMACs"]]
     for model in chosen.models:
         for flow_scale in registry.get(model).flow_scales:
             new = list(measured(picture, model, flow_scale))
             rows += new
-            seconds = statistics.median(float(str(row["seconds"])) for row in new)
-            table.append([model, f"{flow_scale:g}", *(str(row["psnr"]) for row in new), f"{seconds:.2f}"])
+            table.append([model, f"{flow_scale:g}", *(str(row["psnr"]) for row in new), str(new[0]["gmacs"])])
     notes = _NOTES.format(
         facts=record.describe(facts),
         size="x".join(map(str, SIZE)),
         picture=f"{chosen.picture.parent.name}/{chosen.picture.name}",
         larger=LARGER,
         margin=MARGIN,
-        rounds=ROUNDS,
     )
     record.write(NAME, {"machine": facts, "rows": rows}, "Flow on smaller frames", notes, table)
 
