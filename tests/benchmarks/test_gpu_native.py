@@ -202,7 +202,7 @@ def on_fakes(native: ModuleType, folder: Path, tmp_path: Path, monkeypatch: pyte
     (folder / "libtweenrt_tensorrt.so").symlink_to(fake.module)
     source = tmp_path / "driver.cpp"
     source.write_text(DRIVER)
-    include = ("-isystem", str(native_tensorrt.cuda_home() / "include"))
+    include = ("-isystem", str(native_tensorrt.cuda_home() / "include"), *native_tensorrt.own_names())
     libraries = [word for it in (fake.cuda, fake.library) for word in (str(it), f"-Wl,-rpath,{it.parent}")]
     driver = folder / "libcuda.so.1"
     subprocess.run(["g++", "-shared", "-fPIC", *include, str(source), *libraries, "-o", str(driver)], check=True)

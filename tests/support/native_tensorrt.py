@@ -191,12 +191,12 @@ def _linked(flags: list[str], sources: list[Path], name: str) -> Path:
 def _compiled(flags: list[str], source: Path) -> Path:
     headers = [*SOURCES.glob("*.h"), *(NATIVE / "include").rglob("*.h"), *FAKE.glob("*.h"), *source.parent.glob("*.*h")]
     texts = [path.read_bytes() for path in [source, *sorted({*headers})]]
-    kept = [flag for flag in flags if not flag.startswith("-Wl,") and not flag.endswith(".so")] + _own_names()
+    kept = [flag for flag in flags if not flag.startswith("-Wl,") and not flag.endswith(".so")] + own_names()
     target = _folder() / "objects" / f"{source.name}-{_hash((kept, texts))}.o"
     return _made(target, ["g++", *kept, "-c", "-x", "c++", str(source)])
 
 
-def _own_names() -> list[str]:
+def own_names() -> list[str]:
     """Other names for what fake_cuda.cpp implements.
 
     A real CUDA runtime in this process, such as PyTorch's, would take the calls under the names that both have.
