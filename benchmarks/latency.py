@@ -38,6 +38,8 @@ clock; CPU is processor time over all threads, which other programs disturb less
 outside of the graphs. Memory is the peak of the process.
 
 - `p99` of fewer than 100 intervals is the longest; `n` says how many there were.
+- Networks that differ in their weights only have one row: rife-4.0 for 4.1, and so on through the releases of
+  `export/models/rife_v4.py`; ugsp for ugsp-distill.
 - The longest module is that of the tree's first level, with its share of the time of all layers.
 - `load`: processes that wanted a core on average in the minute before; above the number of cores, other programs took
   part of the time, and only CPU can be compared. Where the process was bound to some of the cores, other programs were
@@ -52,6 +54,7 @@ def row_of(name: str, size: str, options: ProfileOptions) -> record.Row:
     """What is measured of one network at one size, in a process of its own; a row that says why where it cannot."""
     backend = options.backend.value
     known: record.Row = {KEY: f"{name} {size} {backend}", "model": name, "size": size, "backend": backend}
+    known["threads"] = options.threads
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
         try:
             return known | process.submit(_measured, options).result()
@@ -89,7 +92,7 @@ def write(rows: list[record.Row]) -> None:
 
     order = registry.names()
     rows.sort(key=lambda row: (order.index(str(row["model"])), list(SIZES).index(str(row["size"])), str(row[KEY])))
-    columns = ("n", "p50", "p90", "p99", "cpu", "around", "peak_mb", "load", "longest")
+    columns = ("threads", "n", "p50", "p90", "p99", "cpu", "around", "peak_mb", "load", "longest")
     table = [["model", "size", "backend", *columns[:-3], "peak MB", "load", "longest module"]]
     for row in rows:
         cells = (
