@@ -20,6 +20,7 @@ from support.cli import run
 from support.clips import Clip, moving, seen
 
 from tweenrt import cache
+from tweenrt.runtime.jobs.folder import MANIFEST
 
 GUIDE = Path(__file__).parents[2] / "docs" / "hosts-cluster.md"
 RATE = Fraction(1, 25)
@@ -175,16 +176,23 @@ def test_a_killed_run_goes_on(long_run: list[str], tmp_path: Path) -> None:
     job.communicate(timeout=60)
     for part in tmp_path.glob(".out.mp4*"):
         part.unlink()  # nobody was left to remove it
-    _resumed(long_run, tmp_path, {path: path.stat().st_mtime_ns for path in kept.glob("*.nut")})
+    _resumed(long_run, tmp_path, {path: path.stat().st_mtime_ns for path in _finished(kept)})
 
 
 def _started(command: list[str], folder: Path) -> subprocess.Popen[str]:
     """The run, with two jobs done."""
     job = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    while len(list(folder.glob("out.mp4.jobs/*.nut"))) < 2:
+    while len(_finished(folder / "out.mp4.jobs")) < 2:
         assert job.poll() is None
         time.sleep(0.01)
     return job
+
+
+def _finished(kept: Path) -> list[Path]:
+    """The files of finished jobs. One that is not yet listed when the run is killed counts as not done."""
+    manifest = kept / MANIFEST
+    listed = manifest.read_text() if manifest.is_file() else ""
+    return [path for path in kept.glob("*.nut") if path.stem in listed]
 
 
 def _expect_no_process(group: int) -> None:
@@ -201,7 +209,7 @@ def _expect_no_process(group: int) -> None:
 def _resumed(command: list[str], folder: Path, before: dict[Path, int]) -> None:
     """The same command again uses what is there; the next files that it keeps are others."""
     job = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    while len(list(folder.glob("out.mp4.jobs/*.nut"))) < len(before) + 1 and job.poll() is None:
+    while len(_finished(folder / "out.mp4.jobs")) < len(before) + 1 and job.poll() is None:
         time.sleep(0.01)
     now = {path: path.stat().st_mtime_ns for path in before if path.exists()}
     _, said = job.communicate(timeout=120)
