@@ -26,12 +26,15 @@ class GraphPart:
             follow N, H and W.
         outputs: names of the outputs, in order; a drawn frame comes first and is called ``frame_t``.
         settings: buffers of the module that a caller may change at run time.
+        decides: its outputs jump where a number passes a threshold, so that single pixels may tip from one runtime to
+            another.
     """
 
     module: nn.Module
     example: Example
     outputs: tuple[str, ...]
     settings: tuple[str, ...] = ()
+    decides: bool = False
 
     def run(self) -> tuple[Tensor, ...]:
         """What the module gives for the example."""

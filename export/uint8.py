@@ -34,7 +34,7 @@ def uint8_part(loaded: Loaded, kind: Kind, frames: Frames, t: Tensor) -> GraphPa
         for (name, tensor), form in zip(part.example.items(), forms, strict=True)
     }
     wrapped = _Uint8Frames(part.module, forms, pad, draws=part.outputs[0] == "frame_t")
-    return GraphPart(wrapped, example, part.outputs, part.settings)
+    return GraphPart(wrapped, example, part.outputs, part.settings, part.decides)
 
 
 def to_uint8(frames: Tensor) -> Tensor:

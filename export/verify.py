@@ -21,6 +21,15 @@ _SMALL_PIXELS = 256 * 448
 _SMALL_MAX_ABS = 1e-4
 _LARGE_MAX_ABS = 5e-4
 
+_TIPPED = 1e-3
+"""Share of the values that may lie beyond the bound where a network decides.
+
+DBVI leaves out what moved out of the frame and divides by how much reaches a pixel, be it ever so little. Which way
+that goes at a pixel hangs on the last digit of a flow, and the layers after it carry it to its neighbours. Seen on an
+AMD EPYC: 10 values of 110592 beyond 1e-4, the largest 1.6e-4; moving DBVI's threshold by 1e-5 changes
+1538 by up to 3e-3.
+"""
+
 
 @dataclass(frozen=True)
 class Parity:
@@ -30,20 +39,26 @@ class Parity:
         max_abs: largest absolute difference over all outputs; images are in 0..1.
         psnr_db: peak signal-to-noise ratio for a peak of 1; infinite for identical outputs.
         bound: what `max_abs` may be at most.
+        beyond: share of the values that are further off than that.
+        decides: the network decides, so that a few of them may be.
     """
 
     max_abs: float
     psnr_db: float
     bound: float
+    beyond: float = 0.0
+    decides: bool = False
 
     @property
     def passed(self) -> bool:
         """Whether both bounds hold."""
-        return self.max_abs <= self.bound and self.psnr_db >= MIN_PSNR_DB
+        close = self.max_abs <= self.bound or (self.decides and self.beyond <= _TIPPED)
+        return close and self.psnr_db >= MIN_PSNR_DB
 
     def __str__(self) -> str:
+        share = f", further off {self.beyond:.1e} of the values (at most {_TIPPED:.0e})" if self.decides else ""
         return (
-            f"max abs difference {self.max_abs:.2e} (at most {self.bound:.0e}), "
+            f"max abs difference {self.max_abs:.2e} (at most {self.bound:.0e}{share}), "
             f"PSNR {self.psnr_db:.1f} dB (at least {MIN_PSNR_DB:.0f})"
         )
 
@@ -93,11 +108,12 @@ def compare_outputs(part: GraphPart, outputs: tuple[Tensor, ...], path: Path) ->
 def _compare_all(part: GraphPart, expected: list[NDArray[np.float32]], got: list[NDArray[np.float32]]) -> list[Parity]:
     first = next(iter(part.example.values()))
     bound = bound_for(*(first.shape[1:3] if first.dtype == torch.uint8 else first.shape[2:4]))
-    return [_compare_one(e, g, bound) for e, g in zip(expected, got, strict=True)]
+    return [_compare_one(e, g, bound, part.decides) for e, g in zip(expected, got, strict=True)]
 
 
-def _compare_one(expected: NDArray[Any], got: NDArray[Any], bound: float) -> Parity:
+def _compare_one(expected: NDArray[Any], got: NDArray[Any], bound: float, decides: bool) -> Parity:
     if expected.dtype == np.uint8:
         # Rounding to 8 bits may tip either way where the two runs straddle a half: one step of 255.
-        return Parity(*compare(expected / 255.0, got / 255.0), bound + 1.0 / 255.0)
-    return Parity(*compare(expected, got), bound)
+        expected, got, bound = expected / 255.0, got / 255.0, bound + 1.0 / 255.0
+    worst, psnr = compare(expected, got)
+    return Parity(worst, psnr, bound, float(np.mean(np.abs(expected - got) > bound)), decides)

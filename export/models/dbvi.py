@@ -104,14 +104,14 @@ class Dbvi(Network):
         """See `Network.part`: ``pair``, ``flow`` and ``refine``."""
         example = dict(zip(("frame_prev", "frame0", "frame1", "frame_next"), frames, strict=True))
         if kind is Kind.PAIR:
-            return GraphPart(self, example | {"t": t}, ("frame_t",))
+            return GraphPart(self, example | {"t": t}, ("frame_t",), decides=True)
         if kind is Kind.FLOW:
             return GraphPart(_Flows(self), example, FLOWS)
         if kind is not Kind.REFINE:
             raise UsageError(f"DBVI has no '{kind.value}' graph, only 'pair', 'flow' and 'refine'")
         with torch.no_grad():
             flows = dict(zip(FLOWS, self.flows(frames), strict=True))
-        return GraphPart(_Refine(self), example | flows | {"t": t}, ("frame_t",))
+        return GraphPart(_Refine(self), example | flows | {"t": t}, ("frame_t",), decides=True)
 
     def _stages(self) -> Iterator[Stage]:
         for k in range(self.stages):
