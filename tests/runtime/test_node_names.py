@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -141,10 +142,24 @@ def test_onnx_runtime_for_real(path: Path, tmp_path: Path, monkeypatch: pytest.M
         return kernels
 
     monkeypatch.setattr("tweenrt.runtime.onnxruntime_session.kernel_times", noted)
-    check(OnnxRuntimeSession(path, 1))
+    session = OnnxRuntimeSession(path, 1)
+    check(session)
     layers, run = seen
     assert 0 < layers <= run
     assert not list(scratch.iterdir())
+    assert session.run(feeds()), "the session is there again"
+
+
+def test_two_sessions_of_onnx_runtime_never_hold_memory_together(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = OnnxRuntimeSession(path, 1)
+    first, load = weakref.ref(session._session), session._load
+
+    def loaded(*arguments: object) -> object:
+        assert first() is None
+        return load(*arguments)
+
+    monkeypatch.setattr(session, "_load", loaded)
+    assert session.layer_times(feeds(), 1)
 
 
 @pytest.mark.skipif(not is_installed(), reason="needs OpenVINO: pip install 'tweenrt[openvino]'")
