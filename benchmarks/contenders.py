@@ -7,6 +7,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,9 +157,9 @@ def _export_plain(loaded: Loaded, path: Path) -> None:
     from tweenrt.export.exporter import export
     from tweenrt.export.options import ExportOptions
 
-    references = ("backward_warp", "warp_blend")
-    names = [f"tweenrt.plugins.{op}.reference.exporting" for op in references]
-    with mock.patch(names[0], return_value=False), mock.patch(names[1], return_value=False):
+    with ExitStack() as patched:
+        for op in ("backward_warp", "warp_blend", "warp_resize"):
+            patched.enter_context(mock.patch(f"tweenrt.plugins.{op}.reference.exporting", return_value=False))
         export(loaded, ExportOptions((Kind.PAIR,)), path, print)
 
 

@@ -54,6 +54,7 @@ TYPES = {
     "MaskedConv2d": {5: TensorProto.INT32},
     "WarpBlend": {2: TensorProto.FLOAT, 3: TensorProto.FLOAT},
     "WarpConcat": {3: TensorProto.FLOAT, 4: TensorProto.FLOAT},
+    "WarpResize": {1: TensorProto.FLOAT},
 }
 """Types of an op's inputs by their number, where they are not FP16: flows, coordinates, the list of tiles.
 
@@ -73,7 +74,7 @@ Megabytes (1e6) that our ops move for one frame at N = 1, sides padded to the ne
 masks are FP16, flows, coordinates and correlation volumes FP32.
 
 - **fused**: each op is one kernel that reads its inputs and weights once and writes its outputs once. Of a correlation
-  volume only the window around each coordinate is read.
+  volume only the window around each coordinate is read, and for WarpResize what the four samples of a cell touch.
 - **unfused**: each operator of the op's body is a kernel that reads its inputs once and writes its outputs once. Bodies
   widen what they sample to FP32, and a sample reads four numbers at most. Sizes are constants and folded; views and
   casts to the same type are free. The body of BackwardWarp samples in one piece here; its strips, which help ONNX
@@ -122,6 +123,8 @@ def moved(node: NodeProto, shapes: Mapping[str, Shape], opset: int) -> Moved:
     fused = sum(sizes[name] for name in inputs) + sum(sizes[value.name] for value in body.graph.output)
     if node.op_type == "CorrelationLookup":
         fused -= max(0, sizes[inputs[0]] - windows_of(node, shapes) * SINGLE)
+    if node.op_type == "WarpResize":
+        fused -= unread_by_resized_warp(node, sizes)
     unfused = sum(operator_bytes(operator, sizes) for operator in body.graph.node)
     im2col = fused + 2 * TAPS * sizes[inputs[0]] if node.op_type == "DeformConv2d" else None
     return Moved(fused, unfused, im2col)
@@ -131,6 +134,14 @@ def windows_of(node: NodeProto, shapes: Mapping[str, Shape]) -> int:
     """Numbers in the windows of a lookup, each one pixel larger than its samples."""
     queries, _, rows, columns = shapes[node.input[1]]
     return queries * rows * columns * (2 * helper.get_node_attr_value(node, "radius") + 2) ** 2
+
+
+def unread_by_resized_warp(node: NodeProto, sizes: Mapping[str, int]) -> int:
+    """Bytes of image and flow beyond what the four samples of each cell touch."""
+    image, flow = node.input
+    kept = 4 / helper.get_node_attr_value(node, "shrink") ** 2
+    sampled = 4 * CORNERS * sizes[node.output[0]]
+    return max(0, sizes[image] - sampled) + round(sizes[flow] * (1 - kept))
 
 
 def unfolded(node: NodeProto, shapes: Mapping[str, Shape], opset: int) -> ModelProto:

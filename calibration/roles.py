@@ -51,6 +51,7 @@ _BY_STRENGTH = tuple(Role)
 
 ASKED: dict[tuple[str, str], dict[int, Role]] = {
     (OP_DOMAIN, "BackwardWarp"): {1: Role.FLOW},
+    (OP_DOMAIN, "WarpResize"): {1: Role.FLOW},
     (OP_DOMAIN, "WarpConcat"): {3: Role.FLOW, 4: Role.FLOW},
     (OP_DOMAIN, "WarpBlend"): {
         0: Role.BLEND,
@@ -71,7 +72,12 @@ ASKED: dict[tuple[str, str], dict[int, Role]] = {
 MADE: dict[tuple[str, str], dict[int, Role]] = {(OP_DOMAIN, "WarpConcat"): {1: Role.FLOW}}
 """The same of what comes out."""
 
-WARPS = {(OP_DOMAIN, "BackwardWarp"), (OP_DOMAIN, "ForwardSplat"), ("", "GridSample")}
+WARPS = {
+    (OP_DOMAIN, "BackwardWarp"),
+    (OP_DOMAIN, "ForwardSplat"),
+    (OP_DOMAIN, "WarpResize"),
+    ("", "GridSample"),
+}
 """Ops that move their first input about: it means the same after as before."""
 
 MOVES = {

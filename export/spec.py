@@ -146,7 +146,7 @@ class ModelSpec:
     frames: int = 2
     kinds: tuple[Kind, ...] = (Kind.PAIR,)
     opset: int = 18
-    custom_ops: tuple[str, ...] = ("BackwardWarp", "WarpBlend")
+    custom_ops: tuple[str, ...] = ("BackwardWarp", "WarpBlend", "WarpResize")
     published: Published | None = None
     overview: Overview | None = None
     companions: tuple[Companion, ...] = ()

@@ -46,6 +46,7 @@ OPS: dict[str, CustomOp] = {
         CustomOp("MaskedConv2d", "masked_conv2d"),
         CustomOp("WarpBlend", "warp_blend"),
         CustomOp("WarpConcat", "warp_concat"),
+        CustomOp("WarpResize", "warp_resize"),
         CustomOp("WindowAttention", "window_attention"),
     )
 }

@@ -17,11 +17,19 @@ TAPS = 9
 
 def grid_of(flow: Tensor) -> Tensor:
     """Positions for `grid_sample` (align_corners) in the type of the flow: [N,2,H,W] → [N,H,W,2]."""
-    height, width = flow.shape[2:]
-    xs = torch.arange(width, device=flow.device, dtype=flow.dtype)
-    ys = torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None]
-    grid_x = (flow[:, 0] + xs) * (2.0 / max(width - 1, 1)) - 1.0
-    grid_y = (flow[:, 1] + ys) * (2.0 / max(height - 1, 1)) - 1.0
+    return _normalised(flow, *_pixels(flow), *flow.shape[2:])
+
+
+def _pixels(flow: Tensor) -> tuple[Tensor, Tensor]:
+    """The numbers of a map's columns and rows in its type."""
+    rows, columns = (torch.arange(side, device=flow.device, dtype=flow.dtype) for side in flow.shape[2:])
+    return columns, rows
+
+
+def _normalised(flow: Tensor, columns: Tensor, rows: Tensor, height: int, width: int) -> Tensor:
+    """Flow [N,2,h,w] at these columns [w] and rows [h] of a map of height x width → [N,h,w,2] for `grid_sample`."""
+    grid_x = (flow[:, 0] + columns) * (2.0 / max(width - 1, 1)) - 1.0
+    grid_y = (flow[:, 1] + rows[:, None]) * (2.0 / max(height - 1, 1)) - 1.0
     return torch.stack((grid_x, grid_y), dim=-1)
 
 
@@ -33,6 +41,27 @@ def sample(x: Tensor, grid: Tensor) -> Tensor:
 def warp(x: Tensor, flow: Tensor) -> Tensor:
     """BackwardWarp."""
     return sample(x, grid_of(flow))
+
+
+def warp_resize(x: Tensor, flow: Tensor, shrink: int) -> Tensor:
+    """WarpResize as networks write it: all of the warp, then the resize."""
+    return F.interpolate(warp(x, flow), scale_factor=1 / shrink, mode="bilinear", align_corners=False)
+
+
+def middle_grid_of(flow: Tensor, shrink: int) -> Tensor:
+    """Of `grid_of`, the positions that count for WarpResize: [N,2,H,W] → [N,2H/shrink,2W/shrink,2]."""
+    columns, rows = (_middle(side, 0, shrink) for side in _pixels(flow))
+    return _normalised(_middle(_middle(flow, 2, shrink), 3, shrink), columns, rows, *flow.shape[2:])
+
+
+def _middle(x: Tensor, axis: int, shrink: int) -> Tensor:
+    """The two in the middle of every `shrink` along an axis."""
+    return x.unflatten(axis, (-1, shrink)).narrow(axis + 1, shrink // 2 - 1, 2).flatten(axis, axis + 1)
+
+
+def mean_of_samples(x: Tensor, grid: Tensor) -> Tensor:
+    """WarpResize, given `middle_grid_of` the flow."""
+    return F.avg_pool2d(sample(x, grid), 2)
 
 
 def warp_concat(feature0: Tensor, feature1: Tensor, feature: Tensor, step: Tensor, coarse: Tensor) -> Tensor:

@@ -35,8 +35,8 @@ from session import Session  # noqa: E402
 from support.toolkit import cuda_home  # noqa: E402
 
 OPS = (
-    *("backward_warp", "warp_concat", "warp_blend", "merge", "forward_splat", "correlation_lookup"),
-    *("deform_conv2d", "mask_tiles", "masked_conv2d"),
+    *("backward_warp", "warp_resize", "warp_concat", "warp_blend", "merge", "forward_splat"),
+    *("correlation_lookup", "deform_conv2d", "mask_tiles", "masked_conv2d"),
 )
 SECONDS = 525  # of a whole run
 Facts = dict[str, Any]

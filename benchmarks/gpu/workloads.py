@@ -1,7 +1,8 @@
-"""What is measured of every op: the sizes that IFRNet, UGSP, CSPA and RAFT meet at 720p and 1080p, ready to launch.
+"""What is measured of every op: the sizes that IFRNet, RIFE, UGSP, CSPA and RAFT meet at 720p and 1080p.
 
-Networks pad 1080 rows to 1088 (a multiple of 16), CSPA does not (a multiple of 8). Flows are smooth, of up to about
-twenty pixels, as real ones are. Channels that only fill up to eight hold NaN.
+Each is ready to launch. Networks pad 1080 rows to 1088 (a multiple of 16), CSPA does not (a multiple of 8), RIFE pads
+720 rows to 768. Flows are smooth, of up to about twenty pixels, as real ones are. Channels that only fill up to eight
+hold NaN.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tweenrt.plugins.forward_splat.reference import forward_splat
 from tweenrt.plugins.merge.reference import merge_frames
 from tweenrt.plugins.warp_blend.reference import warp_blend
 from tweenrt.plugins.warp_concat.reference import warp_concat
+from tweenrt.plugins.warp_resize.reference import warp_resize
 
 FLOAT, HALF, HWC8 = range(3)
 FORMATS = {HWC8: "FP16 HWC8", HALF: "FP16 planes", FLOAT: "FP32 planes"}
@@ -126,6 +128,28 @@ def _backward_warp(place: Place, form: int, c: int, h: int, w: int) -> Workload:
         bytes_of(given, flow, y),
         lambda: planes(y, form, c),
         lambda: backward_warp(x.float(), flow),
+        formulations=others,
+    )
+
+
+def _warp_resize(place: Place, form: int, c: int, shrink: int, h: int, w: int) -> Workload:
+    h, w = h - h % shrink, w - w % shrink  # the emulator's images are small ones of any size
+    x, flow = noise(place, 1, c, h, w), smooth(place, 2, h, w, 8.0)
+    given, y = stored(x, form), room(place, form, 1, c, h // shrink, w // shrink)
+    grid = formulations.middle_grid_of(flow, shrink).half()
+    others = _both_types(lambda x, flow: formulations.warp_resize(x, flow, shrink), (x,), (flow,))
+    others["grid_sample FP16, only what counts"] = lambda: formulations.mean_of_samples(
+        x, formulations.middle_grid_of(flow, shrink)
+    )
+    others["grid_sample FP16, only what counts, grid given"] = lambda: formulations.mean_of_samples(x, grid)
+    # Of a cell's pixels, four of the flow and the three by three that samples of a smooth flow lie between.
+    read = 4 * bytes_of(flow) + min(shrink**2, 9) * bytes_of(given)
+    return Workload(
+        f"C {c}, {h}x{w} by {shrink}",
+        place.kernel("warp_resize", form, FLOAT, 1, c, h, w, shrink, given, flow, y),
+        read // shrink**2 + bytes_of(y),
+        lambda: planes(y, form, c),
+        lambda: warp_resize(x.float(), flow, shrink),
         formulations=others,
     )
 
@@ -264,6 +288,7 @@ _IFRNET_LARGE = ((64, 360, 640),), ((64, 544, 960),)
 
 BUILDERS: dict[str, Callable[..., Workload]] = {
     "backward_warp": _backward_warp,
+    "warp_resize": _warp_resize,
     "warp_concat": _warp_concat,
     "warp_blend": _warp_blend,
     "merge": _merge,
@@ -276,6 +301,10 @@ SIZES: dict[str, tuple[tuple[Sizes, ...], tuple[Sizes, ...]]] = {
     "backward_warp": (
         ((3, 720, 1280), *_LEVELS[0], *_IFRNET_LARGE[0]),
         ((3, 1088, 1920), *_LEVELS[1], *_IFRNET_LARGE[1]),
+    ),
+    "warp_resize": (
+        ((7, 8, 768, 1280), (7, 4, 768, 1280)),  # of RIFE 4.25: a frame and its features
+        ((7, 8, 1088, 1920), (7, 4, 1088, 1920)),
     ),
     "warp_concat": (_LEVELS[0] + _IFRNET_LARGE[0], _LEVELS[1] + _IFRNET_LARGE[1]),
     "warp_blend": _FRAMES,
@@ -291,6 +320,7 @@ SIZES: dict[str, tuple[tuple[Sizes, ...], tuple[Sizes, ...]]] = {
 # No multiple of any tile, for the checkers of memory and races.
 SMALL: dict[str, Sizes] = {
     "backward_warp": (12, 18, 22),
+    "warp_resize": (12, 4, 36, 44),
     "warp_concat": (12, 18, 22),
     "warp_blend": (18, 34),
     "merge": (11, 37),
@@ -299,7 +329,13 @@ SMALL: dict[str, Sizes] = {
     "deform_conv2d": (32, 2, 11, 18),
 }
 # Which of an op's sizes are rows and columns.
-_IMAGE = {"warp_blend": (0, 1), "merge": (0, 1), "correlation_lookup": (0, 1), "deform_conv2d": (2, 3)}
+_IMAGE = {
+    "warp_resize": (2, 3),
+    "warp_blend": (0, 1),
+    "merge": (0, 1),
+    "correlation_lookup": (0, 1),
+    "deform_conv2d": (2, 3),
+}
 
 
 def build(place: Place, op: str, form: int, sizes: Sizes) -> Workload:

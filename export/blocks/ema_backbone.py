@@ -164,22 +164,20 @@ class Head(nn.Module):
         layers = (ConvPReLU(features // 16 + pictures, hidden), ConvPReLU(hidden, hidden), ConvPReLU(hidden, _COARSE))
         self.conv = nn.Sequential(*layers)
 
-    def forward(self, features: Tensor, pictures: Tensor, flows: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Estimate once.
 
         Args:
             features: [N,C,h,w].
-            pictures: frames, and after the first head the warped frames and the mask, [N,·,H,W].
-            flows: what is known so far, in pixels, [N,4,H,W].
+            pictures: frames, and after the first head the warped frames, the mask and the flows in pixels of this
+                size, [N,·,H/step,W/step].
 
         Returns:
             What to add to the flows, in pixels, [N,4,H,W] (into the first frame, then into the second, x then y),
             and to the mask, [N,1,H,W].
         """
-        if flows is not None:
-            pictures = torch.cat((pictures, flows * (1.0 / self.step)), dim=1)
         features = F.pixel_shuffle(F.pixel_shuffle(features, 2), 2)
-        x = torch.cat((features, resize(pictures, 1.0 / self.step)), dim=1)
+        x = torch.cat((features, pictures), dim=1)
         x = resize(self.conv(x), float(self.step))
         return x[:, :4] * float(self.step), x[:, 4:]
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F  # noqa: N812  (the field's usual name)
 from torch import Tensor, nn
 
 from tweenrt.plugins.backward_warp.reference import backward_warp
+from tweenrt.plugins.warp_resize.reference import warp_resize
 
 
 class ConvPReLU(nn.Sequential):
@@ -84,7 +85,7 @@ class Decoder(nn.Module):
         return out
 
 
-def warp_both(feature0: Tensor, feature1: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+def warp_both(feature0: Tensor, feature1: Tensor, flow: Tensor, shrink: int = 1) -> tuple[Tensor, Tensor]:
     """Bring what belongs to the two frames to the new frame's moment.
 
     Args:
@@ -92,12 +93,15 @@ def warp_both(feature0: Tensor, feature1: Tensor, flow: Tensor) -> tuple[Tensor,
         feature1: of the later frame, like `feature0`.
         flow: pixels from the new frame into the earlier (channels 0 and 1) and the later frame (2 and 3),
             [N,4,H,W].
+        shrink: 1, or an even number by which H and W can be divided.
 
     Returns:
-        Both warped, each [N,C,H,W].
+        Both warped and `shrink` times smaller, each [N,C,H/shrink,W/shrink].
     """
     flow0, flow1 = flow.chunk(2, dim=1)
-    return backward_warp(feature0, flow0), backward_warp(feature1, flow1)
+    if shrink == 1:
+        return backward_warp(feature0, flow0), backward_warp(feature1, flow1)
+    return warp_resize(feature0, flow0, shrink), warp_resize(feature1, flow1, shrink)
 
 
 def double(flow: Tensor) -> Tensor:

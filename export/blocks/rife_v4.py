@@ -161,8 +161,8 @@ class Block(nn.Module):
         self.upsampling = 1 if topology.shuffled else 2
 
     def forward(self, x: Tensor, scale: int) -> Motion:
-        """What the block adds, from all that it looks at, [N,C,H,W], the frames' flow divided by `scale` last."""
-        prediction = self.predict(resize(x, 1.0 / scale), scale, FLOW + MASK + self.hidden)
+        """What the block adds, from all that it looks at: [N,C,H/scale,W/scale], flow in pixels of that size last."""
+        prediction = self.predict(x, scale, FLOW + MASK + self.hidden)
         rest = prediction.rest(1)
         return Motion(prediction.flow(), rest[:, :MASK], (rest[:, MASK:],) if self.hidden else ())
 

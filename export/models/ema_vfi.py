@@ -29,6 +29,7 @@ FULL = Config(width=32, depths=(4, 4))
 FULL_WITH_REFERENCE = Config(width=32, depths=(4, 4), inputs=7)
 
 _LEVELS, _MOTIONS = 5, 2
+_STEPS = (4, 2)  # the two heads work on frames this many times smaller
 _LEFT_BEHIND = (".attn_mask", ".HW")
 
 Times = tuple[Tensor | float, Tensor | float]
@@ -56,7 +57,7 @@ class EmaLayers(nn.Module):
         super().__init__()
         c = config.channels
         self.feature_bone = MotionFormer(config)
-        heads = [Head(4 * c[4], 6, 4 * c[0], step=4), Head(4 * c[3], 17, 4 * c[0], step=2)]
+        heads = [Head(4 * c[4], 6, 4 * c[0], _STEPS[0]), Head(4 * c[3], 17, 4 * c[0], _STEPS[1])]
         self.block = nn.ModuleList(heads)
         self.unet = Unet(2 * c[0])
 
@@ -81,10 +82,12 @@ class EmaLayers(nn.Module):
 
     def _estimate(self, frames: Tensor, sides: tuple[Side, Side], times: Times) -> tuple[Tensor, Tensor]:
         """Flows [N,4,H,W] in pixels and the mask before the sigmoid [N,1,H,W], from both frames [N,6,H,W]."""
-        flows, mask = self.block[0](_weighted(sides, 1, times[0]), frames)
+        flows, mask = self.block[0](_weighted(sides, 1, times[0]), resize(frames, 1.0 / _STEPS[0]))
         frame0, frame1 = frames.chunk(2, dim=1)
-        seen = torch.cat((frames, *warp_both(frame0, frame1, flows), mask), dim=1)
-        flows_step, mask_step = self.block[1](_weighted(sides, 0, times[1]), seen, flows)
+        warped = warp_both(frame0, frame1, flows, _STEPS[1])
+        motion = torch.cat((mask, flows * (1.0 / _STEPS[1])), dim=1)
+        seen = torch.cat((resize(frames, 1.0 / _STEPS[1]), *warped, resize(motion, 1.0 / _STEPS[1])), dim=1)
+        flows_step, mask_step = self.block[1](_weighted(sides, 0, times[1]), seen)
         return flows + flows_step, mask + mask_step
 
     def levels(self, t: Tensor) -> Times:
@@ -233,7 +236,7 @@ def _spec(
         weights=weights,
         reuse=Reuse.PAIR if split else Reuse.NONE,
         kinds=(Kind.PAIR, Kind.ENCODER, Kind.SYNTHESIS) if split else (Kind.PAIR,),
-        custom_ops=("BackwardWarp", "WindowAttention"),
+        custom_ops=("BackwardWarp", "WarpResize", "WindowAttention"),
         published=published,
         adapt=drop_buffers,
         flow_scales=FLOW_SCALES,

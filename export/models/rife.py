@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tweenrt.contract import Kind, Padding, TimeInput
 from tweenrt.export.blocks.color import swap_red_and_blue
-from tweenrt.export.blocks.ifr import warp_both
+from tweenrt.export.blocks.ifr import resize, warp_both
 from tweenrt.export.blocks.refine import Context, Unet
 from tweenrt.export.blocks.rife_v4 import FLOW, IMAGE, MASK, Block, Body, Topology
 from tweenrt.export.network import Frames, GraphPart, Network
@@ -68,11 +68,12 @@ class Rife(nn.Module):
         blocks = [m for m in self.children() if isinstance(m, Block)]
         always = (frame0, frame1, *conditions)
         scales = [round(scale / self.flow_scale) for scale in _TOPOLOGY.scales]
-        motion = blocks[0](torch.cat(always, 1), scales[0])
+        motion = blocks[0](resize(torch.cat(always, 1), 1.0 / scales[0]), scales[0])
         flow, mask = motion.flow, motion.mask
         for block, scale in zip(blocks[1:], scales[1:], strict=True):
-            warped = warp_both(frame0, frame1, flow)
-            update = block(torch.cat((*always, *warped, mask, flow * (1.0 / scale)), 1), scale)
+            before, after = torch.cat(always, 1), torch.cat((mask, flow * (1.0 / scale)), 1)
+            warped = warp_both(frame0, frame1, flow, scale)
+            update = block(torch.cat((resize(before, 1.0 / scale), *warped, resize(after, 1.0 / scale)), 1), scale)
             flow, mask = flow + update.flow, mask + update.mask
         return flow, mask, *warp_both(frame0, frame1, flow)
 
@@ -166,7 +167,7 @@ def _spec(
         padding=Padding.ZEROS,
         code_licence="MIT",
         weights=weights,
-        custom_ops=("BackwardWarp",),
+        custom_ops=("BackwardWarp", "WarpResize"),
         published=published,
         optional_keys=("block_tea.",),
         random_gains=(("lastconv.", 0.1),),

@@ -10,11 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from tweenrt.contract import Padding, TimeInput
-from tweenrt.export.blocks.ifr import ConvPReLU, resize
+from tweenrt.export.blocks.ifr import ConvPReLU, resize, warp_both
 from tweenrt.export.network import Network
 from tweenrt.export.registry import register
 from tweenrt.export.spec import FLOW_SCALES, ModelSpec, Weights, WheelFile
-from tweenrt.plugins.backward_warp.reference import backward_warp
 from tweenrt.plugins.warp_blend.reference import warp_blend
 
 _INPUTS = 3 + 3 + 1 + 4  # both warped frames, mask, flow
@@ -49,13 +48,14 @@ class HDBlock(nn.Module):
         """What to add to the flow [N,4,H,W], in pixels, and to the mask [N,1,H,W], from all that is known.
 
         Args:
-            image0: the earlier frame as warped so far, [N,3,H,W].
+            image0: the earlier frame as warped so far, [N,3,H/scale,W/scale].
             image1: the later frame, likewise.
             mask: weight of `image0` before the sigmoid, [N,1,H,W].
             flow: pixels from the new frame into the earlier (channels 0 and 1) and the later frame, [N,4,H,W].
             scale: the block works on frames this many times smaller.
         """
-        x = self.conv0(resize(torch.cat((image0, image1, mask, flow * (1.0 / scale)), 1), 1.0 / scale))
+        motion = resize(torch.cat((mask, flow * (1.0 / scale)), 1), 1.0 / scale)
+        x = self.conv0(torch.cat((image0, image1, motion), 1))
         x = self.convblock3(self.convblock2(self.convblock1(self.convblock0(x))))
         return resize(self.conv1(x), float(scale)) * scale, resize(self.conv2(x), float(scale))
 
@@ -72,15 +72,15 @@ class RifeHDv3(Network):
     def forward(self, frame0: Tensor, frame1: Tensor) -> Tensor:
         """The frame halfway between `frame0` and `frame1`, [N,3,H,W], RGB 0..1."""
         flow, mask = torch.cat((frame0, frame1), 1)[:, :4] * 0.0, frame0[:, :1] * 0.0
-        image0, image1 = frame0, frame1
         scales = [round(scale / self.flow_scale) for scale in _SCALES]
+        image0, image1 = (resize(frame, 1.0 / scales[0]) for frame in (frame0, frame1))
         for block, scale in zip((self.block0, self.block1, self.block2), scales, strict=True):
+            if block is not self.block0:
+                image0, image1 = warp_both(frame0, frame1, flow, scale)
             ahead, weight = block(image0, image1, mask, flow, scale)
             back, counter = block(image1, image0, -mask, _swap(flow), scale)
             flow = flow + (ahead + _swap(back)) * 0.5
             mask = mask + (weight - counter) * 0.5
-            if block is not self.block2:
-                image0, image1 = backward_warp(frame0, flow[:, :2]), backward_warp(frame1, flow[:, 2:])
         residual = torch.zeros(1, 1, 1, 1, dtype=mask.dtype, device=mask.device)
         return warp_blend(frame0, frame1, flow[:, :2], flow[:, 2:], torch.sigmoid(mask), residual)
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tweenrt.contract import Kind, Padding, Reuse, TimeInput
-from tweenrt.export.blocks.ifr import resize
+from tweenrt.export.blocks.ifr import resize, warp_both
 from tweenrt.export.blocks.rife_v4 import (
     FLOW,
     IMAGE,
@@ -31,7 +31,6 @@ from tweenrt.export.blocks.rife_v4 import (
 from tweenrt.export.network import FrameEncodedNetwork, Network
 from tweenrt.export.registry import register
 from tweenrt.export.spec import FLOW_SCALES, ModelSpec, Weights, WheelFile
-from tweenrt.plugins.backward_warp.reference import backward_warp
 from tweenrt.plugins.warp_blend.reference import warp_blend
 
 LARGE_MOTION = 32.0
@@ -83,14 +82,14 @@ class CoarseToFine(nn.Module):
         """Flow [N,4,H,W] and mask before the sigmoid [N,1,H,W], and the second block's update of the flow."""
         blocks = [m for m in self.children() if isinstance(m, Block)]
         adds, used = self.topology.adds_mask, FLOW + MASK + self.topology.hidden
-        small = _images_first(seen0, seen1, scales[0])
+        small = _images_first(*(resize(seen, 1.0 / scales[0]) for seen in (seen0, seen1)))
         prediction = blocks[0].predict(torch.cat((*small, t.expand_as(small[0][:, :1])), 1), scales[0], used)
         flow, mask, updates = prediction.flow(), prediction.rest(1) if adds else None, []
         for block, scale in zip(blocks[1:], scales[1:], strict=True):
             # Frame and features of one side travel together: one warp instead of two.
-            warped = backward_warp(seen0, flow[:, :2]), backward_warp(seen1, flow[:, 2:])
+            warped = _images_first(*warp_both(seen0, seen1, flow, scale))
             rest = prediction.rest(scale) if mask is None else resize(mask, 1.0 / scale)
-            known = (*_images_first(*warped, scale), t.expand_as(rest[:, :1]), rest, resize(flow, 1.0 / scale) / scale)
+            known = (*warped, t.expand_as(rest[:, :1]), rest, resize(flow, 1.0 / scale) / scale)
             used = used if block is not blocks[-1] else FLOW + MASK
             prediction = block.predict(torch.cat(known, 1), scale, used)
             updates.append(prediction.flow())
@@ -126,9 +125,8 @@ class EncodedRifeV4(CoarseToFine, FrameEncodedNetwork):
         return self.draw(torch.cat((frame0, *features0), 1), torch.cat((frame1, *features1), 1), t)
 
 
-def _images_first(seen0: Tensor, seen1: Tensor, scale: int) -> tuple[Tensor, ...]:
-    """Both images, then both frames' features, `scale` times smaller: the order that the blocks were trained with."""
-    seen0, seen1 = resize(seen0, 1.0 / scale), resize(seen1, 1.0 / scale)
+def _images_first(seen0: Tensor, seen1: Tensor) -> tuple[Tensor, ...]:
+    """Both images, then both frames' features: the order that the blocks were trained with."""
     if seen0.shape[1] == IMAGE:
         return seen0, seen1
     return seen0[:, :IMAGE], seen1[:, :IMAGE], seen0[:, IMAGE:], seen1[:, IMAGE:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import onnx
@@ -61,9 +61,12 @@ class _Call:
     node: NodeProto
     shapes: Shapes
 
-    def pixels(self) -> float:
-        """H·W of the largest input whose shape is known, infinite where a size is open or no shape is known."""
-        sizes = [self.shapes[name][2:] for name in self.node.input if name in self.shapes]
+    def pixels(self) -> tuple[float, float]:
+        """H·W of the largest input and of the largest output; infinite where a size is open or no shape is known."""
+        return self._largest(self.node.input), self._largest(self.node.output)
+
+    def _largest(self, names: Iterable[str]) -> float:
+        sizes = [self.shapes[name][2:] for name in names if name in self.shapes]
         areas = (math.prod(math.inf if side is None else side for side in size) for size in sizes)
         return max(areas, default=math.inf)
 

@@ -79,6 +79,13 @@ _GRID = """
 
 _SAMPLE = 'GridSample <mode = "bilinear", padding_mode = "zeros", align_corners = 0>'
 
+# The reshape changes nothing but what shape inference can know of y where sizes are open.
+_OUT = """
+    size = Shape (x)
+    sampled = Reshape (joined, size)
+    y = CastLike (sampled, x)
+"""
+
 
 def body(opset: int, node: NodeProto, shapes: dict[str, Shape]) -> FunctionProto:
     """The body that suits `node`; see `tweenrt.plugins.ops.CustomOp.body`."""
@@ -86,7 +93,7 @@ def body(opset: int, node: NodeProto, shapes: dict[str, Shape]) -> FunctionProto
     strips = strips_for(shapes.get(flow) or shapes.get(image, ()))  # inside another body, one of them may be computed
     return parser.parse_function(
         f'<domain: "tweenrt", opset_import: ["": {opset}]>\n'
-        f'BackwardWarp <padding: string = "border"> (x, flow) => (y) {{ {_GRID} {_sampling(strips)} }}'
+        f'BackwardWarp <padding: string = "border"> (x, flow) => (y) {{ {_GRID} {sampling(strips)} {_OUT} }}'
     )
 
 
@@ -98,19 +105,13 @@ def strips_for(shape: Shape) -> int:
     return min(-(-height * width // PIXELS_PER_STRIP), MOST_STRIPS, height)
 
 
-def _sampling(strips: int) -> str:
-    """From x32 and grid to y."""
-    sampled = f"joined = {_SAMPLE} (x32, grid)" if strips == 1 else _sampling_in_strips(strips)
-    # The reshape changes nothing but what shape inference can know of y where sizes are open.
-    return f"""{sampled}
-        size = Shape (x)
-        sampled = Reshape (joined, size)
-        y = CastLike (sampled, x)
+def sampling(strips: int) -> str:
+    """From x32 and grid to joined, in strips of the grid's height_i rows.
+
+    They are cut by computed sizes, so that even a frame of one row can be cut.
     """
-
-
-def _sampling_in_strips(strips: int) -> str:
-    """Strips are cut by computed sizes, so that even a frame of one row can be cut."""
+    if strips == 1:
+        return f"joined = {_SAMPLE} (x32, grid)"
     grids = ", ".join(f"grid{k}" for k in range(strips))
     parts = ", ".join(f"part{k}" for k in range(strips))
     sampled = "\n".join(f"part{k} = {_SAMPLE} (x32, grid{k})" for k in range(strips))

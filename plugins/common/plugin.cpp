@@ -280,8 +280,8 @@ class Plugin final : public nvinfer1::IPluginV3,
                                                Letters const& letters, IExprBuilder& expressions) const {
         auto const* const size = expression(output.shape[axis], in, letters, expressions);
         if (!output.counts_tiles(axis)) return size;
-        return expressions.operation(nvinfer1::DimensionOperation::kCEIL_DIV, *size,
-                                     *expressions.constant(output.tile));
+        int const tile = output.tile == kTileOfOp ? op_.tile(attributes_.data()) : output.tile;
+        return expressions.operation(nvinfer1::DimensionOperation::kCEIL_DIV, *size, *expressions.constant(tile));
     }
 
     nvinfer1::IDimensionExpr const* expression(char letter, DimsExprs const* in, Letters const& letters,
@@ -348,7 +348,7 @@ class Creator final : public nvinfer1::IPluginCreatorV3One {
 
 }  // namespace
 
-bool Tensor::counts_tiles(size_t axis) const { return tile > 1 && axis + 2 >= std::strlen(shape); }
+bool Tensor::counts_tiles(size_t axis) const { return tile != 1 && axis + 2 >= std::strlen(shape); }
 
 bool Letters::known(char const* letters) const {
     for (; *letters; ++letters)

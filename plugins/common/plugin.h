@@ -7,6 +7,7 @@
 //     kAttributes             array of Attribute, may be empty (std::array<Attribute, 0>)
 //     kCombinations           array of std::array<Format, inputs + outputs>, best first: all formats it can run with
 //     channels(attributes, letters)   the size that '*' stands for in the shape of an output (if one has it)
+//     tile(attributes)        side of the tiles that an output with kTileOfOp counts (if one has it)
 //     check(attributes, letters)      what the letters cannot say of the shapes: empty, or what is wrong
 //     workspace(call)         bytes
 //     run(call, workspace, stream)    queues the kernels
@@ -28,6 +29,8 @@
 
 namespace tweenrt {
 
+constexpr int kTileOfOp = 0;
+
 // One input or output.
 struct Tensor {
     char const* name;
@@ -35,7 +38,7 @@ struct Tensor {
     // computed by the op's channels(). nullptr: any shape, the op's check() looks at it.
     char const* shape;
     // Side of the tiles that the last two axes count: as many as cover the sizes that their letters have in an input
-    // before it.
+    // before it. kTileOfOp, for outputs only: tiles of the side that the op's tile() says.
     int tile = 1;
     bool counts_tiles(size_t axis) const;
 };
@@ -79,6 +82,7 @@ struct Description {
     std::vector<Attribute> attributes;
     std::vector<std::vector<Format>> combinations;
     int64_t (*channels)(int32_t const* attributes, Letters const& letters);
+    int32_t (*tile)(int32_t const* attributes);
     std::string (*check)(int32_t const* attributes, Letters const& letters, std::vector<Dims> const& shapes);
     size_t (*workspace)(Call const& call);
     cudaError_t (*run)(Call const& call, void* workspace, cudaStream_t stream);
@@ -96,7 +100,7 @@ auto to_vector(Table const& table) {
 template <class Op>
 Description describe() {
     Description out{Op::kName, to_vector(Op::kInputs), to_vector(Op::kOutputs), to_vector(Op::kAttributes), {},
-                    Op::channels, Op::check, Op::workspace, Op::run};
+                    Op::channels, Op::tile, Op::check, Op::workspace, Op::run};
     for (auto const& combination : Op::kCombinations) out.combinations.push_back(to_vector(combination));
     return out;
 }
@@ -105,6 +109,7 @@ Description describe() {
 struct OpDefaults {
     static constexpr std::array<Attribute, 0> kAttributes{};
     static int64_t channels(int32_t const*, Letters const&) { return kUnknown; }
+    static int32_t tile(int32_t const*) { return 1; }
     static std::string check(int32_t const*, Letters const&, std::vector<Dims> const&) { return {}; }
     static size_t workspace(Call const&) { return 0; }
 };

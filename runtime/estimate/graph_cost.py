@@ -210,6 +210,14 @@ def _warp_concat(node: _Node) -> _Count:
     return _Count(_SAMPLE * (math.prod(node.inputs[0]) + math.prod(node.inputs[1])), matrix=False)
 
 
+def _warp_resize(node: _Node) -> _Count:
+    """Four samples for each number of the output; of x and flow only what they touch is read."""
+    samples = _SAMPLE * math.prod(node.outputs[0])
+    n, _, rows, columns = node.outputs[0]
+    flow = 2 * _SAMPLE * n * rows * columns
+    return _Count(_SAMPLE * samples, matrix=False, read=min(samples, math.prod(node.inputs[0])) + flow)
+
+
 def _warp_blend(node: _Node) -> _Count:
     """Two samples and a blend of two products."""
     return _Count((2 * _SAMPLE + 2) * math.prod(node.outputs[0]), matrix=False)
@@ -266,6 +274,7 @@ _RULES: dict[tuple[str, str], Callable[[_Node], _Count]] = {
     (OP_DOMAIN, "MaskedConv2d"): _masked_conv,
     (OP_DOMAIN, "WarpBlend"): _warp_blend,
     (OP_DOMAIN, "WarpConcat"): _warp_concat,
+    (OP_DOMAIN, "WarpResize"): _warp_resize,
     (OP_DOMAIN, "WindowAttention"): _window_attention,
 }
 

@@ -39,8 +39,8 @@ def shapes_of(graph: OnnxFile, size: tuple[int, int]) -> dict[str, Shape]:
         output.type.tensor_type.ClearField("shape")
     _fix_inputs(graph, model, {"N": 1, "H": size[0], "W": size[1]})
     for node in model.graph.node:
-        if (node.domain, node.op_type) == (OP_DOMAIN, "CorrelationLookup"):
-            _stand_in(onnx.helper, model.graph, node)
+        if node.domain == OP_DOMAIN and node.op_type in _STAND_INS:
+            _STAND_INS[node.op_type](onnx.helper, model.graph, node)
     found: dict[str, Shape] = {}
     while True:
         found |= _inferred(onnx, model)
@@ -66,12 +66,22 @@ def _fix_inputs(graph: OnnxFile, model: Any, letters: Mapping[str, int]) -> None
         )
 
 
-def _stand_in(helper: Any, graph: Any, node: Any) -> None:
-    """Make a convolution of a lookup: of the lookup's own body, inference cannot tell how many channels come out."""
+def _lookup_as_convolution(helper: Any, graph: Any, node: Any) -> None:
+    """Of the body of a lookup, inference cannot tell how many channels come out."""
     samples = (2 * helper.get_node_attr_value(node, "radius") + 1) ** 2
     weight = f"{node.output[0]}.samples"
     graph.input.append(helper.make_tensor_value_info(weight, _FLOAT, (samples, 2, 1, 1)))
     node.CopyFrom(helper.make_node("Conv", [node.input[1], weight], node.output))
+
+
+def _resized_warp_as_pool(helper: Any, _: Any, node: Any) -> None:
+    """The body of a warp that shrinks works with sizes that were divided."""
+    cell = [helper.get_node_attr_value(node, "shrink")] * 2
+    node.CopyFrom(helper.make_node("MaxPool", node.input[:1], node.output, kernel_shape=cell, strides=cell))
+
+
+_STAND_INS = {"CorrelationLookup": _lookup_as_convolution, "WarpResize": _resized_warp_as_pool}
+"""Ops whose place a standard operator with the same result shape takes, since inference fails in their bodies."""
 
 
 def _inferred(onnx: Any, model: Any) -> dict[str, Shape]:

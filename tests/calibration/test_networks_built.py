@@ -95,7 +95,8 @@ def test_flow_and_blend_are_fp32(made: tuple[Path, Converted]) -> None:
         if decision.role in (Role.FLOW, Role.BLEND) and decision.node.op_type in ("Add", "Mul", "Resize", "WarpBlend"):
             assert decision.precision is Precision.FP32
             assert types[decision.node.output[0]] == FLOAT
-    places = {"BackwardWarp": (1,), "WarpConcat": (3, 4), "WarpBlend": range(6), "CorrelationLookup": (1,)}
+    places = {"WarpConcat": (3, 4), "WarpBlend": range(6)}
+    places |= dict.fromkeys(("BackwardWarp", "WarpResize", "CorrelationLookup"), (1,))
     for node in onnx.load(converted.path).graph.node:
         for place in places.get(node.op_type, ()):
             assert types[node.input[place]] == FLOAT, f"{node.name}: {node.input[place]}"
@@ -201,7 +202,7 @@ def check_our_layers(model: onnx.ModelProto, built: Built) -> None:
     for line in lines:
         (name,) = (name for name in re.findall(r"ONNX Layer: ([^\]]+)\]", line) if name in ours)
         read = part(line, "Inputs") + part(line, "Constants")
-        if ours[name].op_type in ("BackwardWarp", "WarpConcat", "CorrelationLookup", "ForwardSplat", "DeformConv2d"):
+        if ours[name].op_type not in ("WarpBlend", "MaskTiles", "MaskedConv2d"):
             assert "Datatype: Float" in read, line
         if ours[name].op_type in ("WarpConcat", "MaskedConv2d", "CorrelationLookup", "DeformConv2d"):
             assert "Datatype: Half" in read, line

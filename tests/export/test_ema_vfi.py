@@ -26,7 +26,7 @@ TINY = Config(width=4, depths=(2, 2))
 TAKEN = {
     "Add", "BackwardWarp", "Cast", "Clip", "Concat", "Conv", "ConvTranspose", "DepthToSpace", "Div", "Erf", "Expand",
     "Gemm", "LayerNormalization", "MatMul", "Mul", "PRelu", "Range", "Reshape", "Resize", "Shape", "Sigmoid", "Slice",
-    "Split", "Squeeze", "Sub", "Transpose", "Unsqueeze", "WindowAttention",
+    "Split", "Squeeze", "Sub", "Transpose", "Unsqueeze", "WarpResize", "WindowAttention",
 }  # fmt: skip
 """Every operator that a graph of this family may hold; TensorRT imports the standard ones."""
 

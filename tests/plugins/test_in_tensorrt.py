@@ -47,6 +47,7 @@ OPS = {
         "",
     ),
     "ForwardSplat": ("{t}[N,6,H,W] x, float[N,2,H,W] flow", "{t}[N,6,H,W] y", ""),
+    "WarpResize": ("{t}[N,7,H,W] x, float[N,2,H,W] flow", "{t}[N,7,H_4,W_4] y", "<shrink = 4>"),
     "CorrelationLookup": ("{t}[1536,1,8,12] corr, float[1,2,32,48] coords", "{t}[1,81,32,48] y", "<radius = 4>"),
 }
 
@@ -63,7 +64,7 @@ def one_op(op: str, kind: str, sizes: dict[str, str]) -> str:
     return f"g ({inputs}) => ({outputs}) {{ {made} = tweenrt.{op} {attributes} ({given})\n{ends} }}"
 
 
-STATIC = {"H_2": "16", "W_2": "24", "H_8": "4", "W_8": "6", "N": "2", "H": "32", "W": "48"}
+STATIC = {"H_2": "16", "W_2": "24", "H_4": "8", "W_4": "12", "H_8": "4", "W_8": "6", "N": "2", "H": "32", "W": "48"}
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +112,27 @@ def test_layers_share_a_list_of_tiles_that_the_image_does_not_fill(open_sizes: b
     assert build(tmp_path, text, sizes).plugin_nodes == {"MaskTiles": 1, "MaskedConv2d": 2}
 
 
+@pytest.mark.parametrize("open_sizes", [False, True])
+@pytest.mark.parametrize("side", [4, 2])
+def test_the_output_of_warp_resize_is_as_many_times_smaller_as_shrink_says(
+    side: int, open_sizes: bool, tmp_path: Path
+) -> None:
+    # Only sizes that fit can be added, and TensorRT checks open ones at the profile's.
+    text = (
+        f"g (float[N,7,H,W] x, float[N,2,H,W] flow, float[N,7,H_{side},W_{side}] small) => "
+        f"(float[N,7,H_{side},W_{side}] y) {{\n"
+        " made = tweenrt.WarpResize <shrink = 4> (x, flow)\n y = Add (made, small) }"
+    )
+    for name, size in {} if open_sizes else STATIC.items():
+        text = text.replace(f"[{name},", f"[{size},").replace(f",{name}", f",{size}")
+    sizes = (OPEN,) if open_sizes else ()
+    if side == 4:
+        assert build(tmp_path, text, sizes).plugin_nodes == {"WarpResize": 1}
+    else:
+        with pytest.raises((GraphError, BackendError), match=r"must be conformable|16 != 8"):
+            build(tmp_path, text, sizes)
+
+
 BROKEN = [
     ("BackwardWarp", ("float[2,12", "int32[2,12"), r"BackwardWarp: got x int32, flow float32; it takes \(float16"),
     ("BackwardWarp", ("float[2,2,", "float[2,3,"), r"BackwardWarp: flow must be \[N,2,H,W\], got \[2,3,32,48\]"),
@@ -133,6 +155,12 @@ BROKEN = [
     ("CorrelationLookup", ("radius = 4", "radius = 40"), r"radius must lie in 0\.\.8, got 40"),
     ("CorrelationLookup", ("<radius = 4>", ""), "the attribute radius is missing"),
     ("ForwardSplat", ("(x, flow)", "(x)"), "ForwardSplat: expected the inputs x, flow, got 1"),
+    ("WarpResize", ("= 4>", "= 3>"), "WarpResize: shrink must be even, got 3"),
+    ("WarpResize", ("= 4>", "= 0>"), r"shrink must lie in 2\.\.2147483647, got 0"),
+    ("WarpResize", ("<shrink = 4>", ""), "the attribute shrink is missing"),
+    ("WarpResize", ("32,48]", "30,48]"), "WarpResize: x must have a multiple of shrink = 4 pixels along H, got 30"),
+    ("WarpResize", ("32,48]", "32,46]"), "WarpResize: x must have a multiple of shrink = 4 pixels along W, got 46"),
+    ("WarpResize", ("float[2,2,32", "float[2,2,28"), r"flow must be \[N,2,H,W\], got \[2,2,28,48\] .* H = 32"),
 ]
 
 

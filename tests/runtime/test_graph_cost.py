@@ -98,6 +98,13 @@ CASES: list[
     ("Gemm", {"x": ("W", "H")}, {"w": (16, 5)}, {"transA": 1}, (8 * 16 * 5, 8 * 21, 80, True)),
     ("GridSample", {**MAP, "grid": (1, "H", "W", 2)}, {}, {}, (4 * PIXELS * 4, PIXELS * 10, 0, False)),
     ("BackwardWarp", {**MAP, "flow": (1, 2, "H", "W")}, {}, {}, (4 * PIXELS * 4, PIXELS * 10, 0, False)),
+    (
+        "WarpResize",
+        {**MAP, "flow": (1, 2, "H", "W")},
+        {},
+        {"shrink": 4},
+        (PIXELS // 16 * 4 * 16, PIXELS // 16 * (16 + 8 + 4), 0, False),
+    ),
     ("ForwardSplat", {**MAP, "flow": (1, 2, "H", "W")}, {}, {}, (4 * PIXELS * 4, PIXELS * 10, 0, False)),
     (
         "WarpBlend",

@@ -1,0 +1,1 @@
+"""Bilinear backward warping onto a grid that is coarser than the flow's."""
