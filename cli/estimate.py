@@ -44,7 +44,9 @@ def estimate(
     device_name: Annotated[
         str, typer.Option("--device", metavar="NAME", help="Such as orin-nano, orin-agx, thor, rtx3060, rtx5090, h200.")
     ],
-    size: Annotated[str, typer.Option(metavar="HEIGHTxWIDTH", help="Of the frames in pixels, such as 720x1280.")],
+    size: Annotated[
+        str, typer.Option(metavar="HEIGHTxWIDTH", help="Of the frames in pixels, such as 720x1280 or 720p.")
+    ],
     precision: Annotated[Precision, typer.Option(help="Of the engine.")] = Precision.FP16,
     density: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of the pixels that mask-guided convolutions compute.")

@@ -32,7 +32,7 @@ def profile(
         Path, typer.Argument(metavar="GRAPH|ENGINE", help="An ONNX file of ours, a split folder, or an engine.")
     ],
     size: Annotated[
-        str | None, typer.Option(metavar="HEIGHTxWIDTH", help="Of the frames in pixels, such as 720x1280.")
+        str | None, typer.Option(metavar="HEIGHTxWIDTH", help="Of the frames in pixels, such as 720x1280 or 720p.")
     ] = None,
     frames: Annotated[
         Path | None,

@@ -148,15 +148,21 @@ class GraphInfo:
             ) from error
 
 
+SIZES = {"480p": (480, 854), "720p": (720, 1280), "1080p": (1080, 1920), "1440p": (1440, 2560), "2160p": (2160, 3840)}
+"""(height, width) in pixels of frames that have a name."""
+
+
 def parse_size(text: str) -> tuple[int, int]:
-    """Read ``HxW`` as (height, width) in pixels.
+    """Read ``HxW``, or a name of `SIZES`, as (height, width) in pixels.
 
     Raises:
-        ValueError: the text is not two positive whole numbers with an ``x`` between them.
+        ValueError: the text is neither a name nor two positive whole numbers with an ``x`` between them.
     """
+    if text.lower() in SIZES:
+        return SIZES[text.lower()]
     height, _, width = text.lower().partition("x")
     if not (height.isdigit() and width.isdigit() and int(height) and int(width)):
-        raise ValueError(f"expected HEIGHTxWIDTH in pixels such as 720x1280, got {text!r}")
+        raise ValueError(f"expected HEIGHTxWIDTH in pixels such as 720x1280, or {', '.join(SIZES)}, got {text!r}")
     return int(height), int(width)
 
 

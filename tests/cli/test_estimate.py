@@ -29,14 +29,14 @@ def _toy(cached: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def facts(*arguments: str) -> Any:
-    result = run("estimate", "toy-blend", "--size", "720x1280", "--json", *arguments)
+    result = run("estimate", "toy-blend", "--size", "720p", "--json", *arguments)
     assert result.exit_code == 0, result.stderr
     return json.loads(result.stdout)
 
 
 def test_a_name_is_estimated_without_its_weights() -> None:
     found = facts("--device", "orin-agx")
-    assert found["model"] == "toy-blend"
+    assert (found["model"], found["size"]) == ("toy-blend", [720, 1280])
     assert [part["kind"] for part in found["graphs"]] == ["encoder", "synthesis"]
     assert found["graphs"][1]["not_counted"]["Tanh"] == 1
     assert [row["name"] for row in found["modules"]] == ["residual", "features"]
