@@ -1,23 +1,25 @@
 """Networks as TensorRT engines on this machine's GPU: do they run, are they right, how long do they take?
 
-    python benchmarks/gpu/engines.py [MODEL ...] [--sizes 720p 1080p] [--flavour tensorrt-rtx] [--out DIR]
+    python benchmarks/gpu/engines.py [MODEL ...] [--sizes 720p 1080p] [--flavour tensorrt] [--out DIR]
 
 For each network, size and precision (FP32, and FP16 by `tweenrt convert`) the graphs are exported whole and split, with
 uint8 frames and random weights, built into engines with and without our kernels, and
 
 * compared with ONNX Runtime on the CPU: largest difference of a drawn frame, in steps of 255, and PSNR;
-* timed: milliseconds of the GPU and of the caller for one new frame, with and without CUDA graphs, and for the split
-  form, whose encoder has done its work for the frame before;
-* set beside PyTorch on the same GPU: FP16, channels_last, one CUDA graph.
+* timed: milliseconds of the GPU and of the caller for one new frame, with and without CUDA graphs, and for both halves
+  of the split form, which says what the reuse of features saves;
+* set beside ONNX Runtime's CUDA provider and PyTorch (FP16, channels_last, one CUDA graph) on the same GPU.
 
 Updates results/gpu_engines_<device>.json and .md after every row; what fails is recorded with its reason and stops no
-other. It needs tweenrt with the extras export and tensorrt or tensorrt-rtx, a torch for CUDA for the last point, and
-the plugin library (`make plugins`) for our kernels.
+other: TensorRT-RTX, for one, refuses GPUs of the architecture sm90. Without --flavour it is TensorRT where that is
+installed. It needs tweenrt with the extras export and tensorrt or tensorrt-rtx, onnxruntime-gpu and a CUDA torch for
+the last point, and the plugin library (`make plugins`) for our kernels.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import re
 import shutil
@@ -54,15 +56,17 @@ MODELS = ("rife-4.25", "ifrnet-s", "ifrnet", "amt-s", "ema-vfi-small-t", "ugsp",
 SIZES = {"480p": (480, 854), "720p": (720, 1280), "1080p": (1080, 1920)}
 PRECISIONS = ("fp32", "fp16")
 WARM_UP, RUNS = 10, 100
-COLUMNS = ("whole", "no_graphs", "bodies", "split", "torch")
+COLUMNS = ("whole", "no_graphs", "bodies", "encoder", "synthesis", "onnxruntime", "torch")
 
 _NOTES = """
 {device}, driver {driver}, {flavour}. One new frame in the middle of two, uint8 [H,W,3] in GPU memory before and after,
 random weights. Medians of {runs} runs after {warm_up} (p99 in brackets), in milliseconds.
 
 - *whole*: the engine with our kernels in a CUDA graph, time on the GPU. *no graphs*: launched kernel by kernel.
-  *bodies*: without our kernels. *split*: the synthesis engine alone, as for a frame whose neighbours are encoded.
-  *torch*: the network in PyTorch, FP16, channels_last, in a CUDA graph.
+  *bodies*: without our kernels. *encoder*, *synthesis*: the two engines of the split form. A new frame takes the
+  synthesis; the encoder comes once for each source frame (RIFE) or pair (IFRNet, AMT, EMA-VFI), however many frames are
+  drawn, where *whole* encodes anew for each. *onnxruntime*: the whole graph on its CUDA provider, inputs and outputs in
+  GPU memory, time of the caller. *torch*: the network in PyTorch, FP16, channels_last, in a CUDA graph.
 - *caller*: from call to result for *whole*, synchronisation included.
 - *steps*, *PSNR*: against the FP32 graph on ONNX Runtime's CPU.
 
@@ -94,7 +98,9 @@ def measured(folder: Path, name: str, size: tuple[int, int], precision: str, fla
         "whole": lambda: timed(whole, flavour, clip),
         "no_graphs": lambda: timed(whole, flavour, clip, graphs=False),
         "bodies": lambda: timed(whole, flavour, clip, plugins=False),
-        "split": lambda: timed(exported(folder, name, size, precision, "split") / "synthesis.onnx", flavour, clip),
+        "encoder": lambda: timed(exported(folder, name, size, precision, "split") / "encoder.onnx", flavour, clip),
+        "synthesis": lambda: timed(exported(folder, name, size, precision, "split") / "synthesis.onnx", flavour, clip),
+        "onnxruntime": lambda: in_onnxruntime(whole, clip),
     }
     if precision == "fp16":
         parts["torch"] = lambda: in_torch(name, clip)
@@ -160,10 +166,37 @@ def timed(
     return found
 
 
+def in_onnxruntime(graph: Path, clip: list[contenders.Frame]) -> record.Row:
+    """The whole graph on ONNX Runtime's CUDA provider."""
+    import onnxruntime as ort
+
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        raise RuntimeError("expected the CUDA provider; pip install onnxruntime-gpu in the place of onnxruntime")
+    session = ort.InferenceSession(str(graph), providers=["CUDAExecutionProvider", "CPUExecutionProvider"])
+    binding = session.io_binding()
+    for value in session.get_inputs():
+        array = _array(value.name, tuple(value.shape), np.uint8 if "uint8" in value.type else np.float32, clip)
+        binding.bind_ortvalue_input(value.name, ort.OrtValue.ortvalue_from_numpy(array, "cuda", 0))
+    for value in session.get_outputs():
+        binding.bind_output(value.name, "cuda")
+
+    def run() -> float:
+        start = time.perf_counter()
+        session.run_with_iobinding(binding)
+        binding.synchronize_outputs()
+        return (time.perf_counter() - start) * 1000
+
+    return {"gpu": spread([run() for _ in range(WARM_UP + RUNS)][WARM_UP:])}
+
+
 def _feed(name: str, execution: Execution, clip: list[contenders.Frame]) -> Any:
-    shape, dtype = tuple(int(side) for side in execution.inputs[name]), execution.dtype(name)
-    if name in {"frame0", "frame1"} and dtype == np.uint8:
-        return clip[int(name[-1])][None]
+    shape = tuple(int(side) for side in execution.inputs[name])
+    return _array(name, shape, execution.dtype(name), clip)
+
+
+def _array(name: str, shape: tuple[int, ...], dtype: Any, clip: list[contenders.Frame]) -> Any:
+    if name in {"frame", "frame0", "frame1"} and dtype == np.uint8:
+        return clip[int(name[-1]) if name[-1].isdigit() else 0][None]
     if name in {"t", "t_ref"}:
         return np.full(shape, 0.5, dtype)
     noise = np.random.default_rng(0).random(shape)
@@ -252,12 +285,16 @@ def driver_version() -> str:
     return subprocess.run(query, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
 
 
+def _installed() -> Flavour:
+    return Flavour.TENSORRT if importlib.util.find_spec("tensorrt") else Flavour.RTX
+
+
 def main() -> None:
     """See the module."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("models", nargs="*", default=MODELS)
     options.add_argument("--sizes", nargs="+", choices=SIZES, default=["720p"])
-    options.add_argument("--flavour", type=Flavour, default=Flavour.RTX)
+    options.add_argument("--flavour", type=Flavour, choices=list(Flavour), default=_installed())
     options.add_argument("--out", type=Path, default=record.RESULTS)
     chosen = options.parse_args()
     gpus = find_gpus()

@@ -35,5 +35,6 @@ def test_every_part_is_measured_or_says_why_not(monkeypatch: pytest.MonkeyPatch,
         assert {"whole", "no_graphs", "bodies"} <= measured, row
         assert row["no_graphs"]["not_captured"]
         assert not row["whole"]["not_captured"]
-        assert ("failed" in row["split"]) == (row["model"] == "cain")
+        assert ("failed" in row["encoder"]) == ("failed" in row["synthesis"]) == (row["model"] == "cain")
+        assert "onnxruntime-gpu" in row["onnxruntime"]["failed"]
     assert "| ifrnet-s | 720p | fp16 |" in (tmp_path / "out" / "gpu_engines_test_gpu.md").read_text()
