@@ -11,8 +11,10 @@ from tweenrt.cli.console import step
 from tweenrt.cli.progress import PhaseBar
 from tweenrt.contract import parse_size
 from tweenrt.errors import UsageError
-from tweenrt.runtime.engines.builder import BuildOptions, SizeRange
+from tweenrt.runtime.engines.builder import BuildOptions
+from tweenrt.runtime.engines.sizes import SizeRange, expect_taken, fit, spell
 from tweenrt.runtime.engines.tensorrt import Flavour
+from tweenrt.runtime.onnx_file import OnnxFile
 
 _SIZES = "HEIGHTxWIDTH in pixels"
 
@@ -25,7 +27,8 @@ def build(
         str, typer.Option(help="Build for these architectures without a GPU, such as sm86,sm89 (tensorrt-rtx).")
     ] = "",
     size: Annotated[
-        list[str] | None, typer.Option(help=f"{_SIZES}, of a graph with open sizes; several allowed.")
+        list[str] | None,
+        typer.Option(help=f"Of the frames, {_SIZES}; several allowed. Needed where the graph leaves them open."),
     ] = None,
     least: Annotated[str | None, typer.Option("--min", help=f"Smallest frame the engine takes, {_SIZES}.")] = None,
     best: Annotated[str | None, typer.Option("--opt", help=f"Frame it is tuned for, {_SIZES}.")] = None,
@@ -40,15 +43,16 @@ def build(
     ] = None,
     portable: Annotated[bool, typer.Option("--portable", help="For every GPU since Ampere; somewhat slower.")] = False,
     plugins: Annotated[bool, typer.Option(help="Our CUDA kernels, or the graph's portable bodies.")] = True,
-    device: Annotated[int, typer.Option(min=0, help="For which of this machine's GPUs.")] = 0,
+    device: Annotated[int | None, typer.Option(min=0, help="For which of this machine's GPUs (default: 0).")] = None,
 ) -> None:
     """Build an engine. The same request a second time is a copy from the cache."""
     from tweenrt.runtime.engines.engine_cache import engine_for, hand_out
 
     targets = tuple(name.strip() for name in target.split(",") if name.strip())
-    sizes = _sizes(size or [], (least, best, most), batch)
-    options = BuildOptions(flavour, sizes, targets, plugins, workspace, level, aux_streams, portable)
-    for source, destination in _files(graph, output):
+    asked = _sizes(size or [], (least, best, most), batch)
+    parts = [(*files, _fitted(files[0], asked, batch)) for files in _files(graph, output)]
+    for source, destination, sizes in parts:
+        options = BuildOptions(flavour, sizes, targets, plugins, workspace, level, aux_streams, portable)
         step(f"building {source.name} with {flavour.value}")
         with PhaseBar() as bar:
             engine = engine_for(source, options, bar.update, device)
@@ -70,6 +74,19 @@ def _sizes(fixed: list[str], span: tuple[str | None, str | None, str | None], ba
         return tuple(SizeRange(s, s, s, batches) for s in map(parse_size, fixed))
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def _fitted(source: Path, asked: tuple[SizeRange, ...], batch: int) -> tuple[SizeRange, ...]:
+    """The sizes to build one graph for; says where they are not those that were asked for."""
+    graph = OnnxFile.load(source)
+    expect_taken(graph, asked)
+    sizes = fit(graph, asked, batch)
+    frames = dict.fromkeys(size for one in asked for size in (one.least, one.best, one.most))
+    grown = {size: graph.info.padded(size) for size in frames if graph.info.padded(size) != size}
+    if grown:
+        padded = ", ".join(f"{spell(size)} to {spell(built)}" for size, built in grown.items())
+        step(f"{source.name} takes multiples of {graph.info.divisor}, so that frames are padded: {padded}")
+    return sizes
 
 
 def _files(graph: Path, output: Path) -> list[tuple[Path, Path]]:

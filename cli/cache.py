@@ -13,7 +13,8 @@ from rich.table import Table
 
 from tweenrt import cache as folders
 from tweenrt.cli.console import print_json, step, tables
-from tweenrt.runtime.engines.engine_cache import Entry, entries, prune
+from tweenrt.runtime.engines.cache_pruning import prune
+from tweenrt.runtime.engines.engine_cache import Entry, entries
 
 
 class Action(str, Enum):
@@ -25,18 +26,24 @@ class Action(str, Enum):
 
 
 def cache(
-    action: Annotated[Action, typer.Argument(help="List the engines, remove some, or say where everything lies.")],
+    action: Annotated[Action, typer.Argument(help="List the engines, make room, or say where everything lies.")],
     older_than: Annotated[
-        float | None, typer.Option(min=0, metavar="DAYS", help="prune: only engines older than so many days.")
+        float | None, typer.Option(min=0, metavar="DAYS", help="prune: only what was not used for so many days.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="list: print JSON.")] = False,
 ) -> None:
-    """Look at the engines that were built, or remove them."""
+    """Look at the engines that were built, or make room.
+
+    "prune" removes engines, what TensorRT timed and compiled for them, and what builds that were killed have left.
+    """
     if action is Action.PATH:
         typer.echo(folders.root())
     elif action is Action.PRUNE:
         gone = prune(older_than, time.time())
-        step(f"removed {len(gone)} engines, {sum(entry.bytes for entry in gone) / 2**20:.1f} MiB")
+        step(
+            f"removed {len(gone.engines)} engines, {gone.caches} files of timings and compiled kernels, "
+            f"{gone.abandoned} unfinished results; {gone.bytes / 2**20:.1f} MiB"
+        )
     elif json:
         print_json([_plain(entry) for entry in entries()])
     else:
@@ -47,7 +54,7 @@ def _plain(entry: Entry) -> dict[str, object]:
     return {
         "path": str(entry.path),
         "bytes": entry.bytes,
-        "modified": entry.modified,
+        "used": entry.used,
         "info": asdict(entry.info) if entry.info else None,
         "fault": entry.fault,
     }

@@ -85,7 +85,7 @@ def evaluate(
     job = replace(job, graph=graph_for(graph))
     record = None if path is None else Record(path, job.identity(), job.measured, overwrite=overwrite)
     with Bar() as bar:
-        lane = Lane(device, bar.building)
+        lane = Lane(device, bar.building, step)
         opened = Interpolator.open(job.graph, backend, threads=threads, iterations=iterations, lane=lane)
     with opened as interpolator:
         found = report(job, interpolator.info, _rows(job, series, interpolator, record), series.remarks)

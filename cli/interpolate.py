@@ -105,7 +105,7 @@ def interpolate(
     with (
         Bar() as bar,
         Interpolator.open(
-            graph, backend, threads=threads, iterations=iterations, lane=Lane(device, bar.building)
+            graph, backend, threads=threads, iterations=iterations, lane=Lane(device, bar.building, step)
         ) as interpolator,
     ):
         interpolator.use_regions([Region.read(Path(mask), t) for mask, t in regions.items()])

@@ -39,7 +39,7 @@ def uint8_part(loaded: Loaded, kind: Kind, frames: Frames, t: Tensor) -> GraphPa
 
 def to_uint8(frames: Tensor) -> Tensor:
     """[N,3,H,W] RGB 0..1 → uint8 [N,H,W,3], rounded half to even and clipped."""
-    return (frames.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+    return (frames.clamp(0, 1) * 255).round().permute(0, 2, 3, 1).to(torch.uint8).contiguous()
 
 
 class FramePadding:
@@ -106,5 +106,6 @@ class _Uint8Frames(nn.Module):
 
     def _ready(self, x: Tensor, form: _Form) -> Tensor:
         if form is _Form.FRAME:
-            return self.pad(x.permute(0, 3, 1, 2).float() * (1.0 / 255.0))
+            # TensorRT takes bytes at its inputs and outputs only if they are cast at once, or were just before.
+            return self.pad(x.float().permute(0, 3, 1, 2) * (1.0 / 255.0))
         return self.pad.extend(x) if form is _Form.MAP else x

@@ -35,7 +35,7 @@ def library_path() -> Path:
             return place / LIBRARY
     raise UsageError(
         f"the plugin library {LIBRARY} was not built; run 'make plugins' in a checkout (it needs CMake and nvcc), or "
-        f"let {VARIABLE} name one that was built elsewhere"
+        f"let {VARIABLE} name one that was built elsewhere; `tweenrt build --no-plugins` does without our kernels"
     )
 
 

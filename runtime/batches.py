@@ -20,15 +20,15 @@ class Batches:
 
     Args:
         session: the graph that draws.
-        max_batch: most moments in one run where N is open.
+        max_batch: most moments in one run where N is open; None for as many as the session wants.
         iterations: runs for each frame, for networks with a reference frame.
     """
 
-    def __init__(self, session: Session, max_batch: int, iterations: int) -> None:
+    def __init__(self, session: Session, max_batch: int | None, iterations: int) -> None:
         size = session.inputs["frame0"][0]
         self._session = session
         self._fixed = None if is_open(size) else int(size)
-        self._most = max_batch if self._fixed is None else self._fixed
+        self._max_batch = max_batch
         self._iterations = iterations
         self._settings: dict[str, Array] = {}
         self._sums: dict[str, tuple[Array, int]] = {}
@@ -48,8 +48,9 @@ class Batches:
             One output for each moment.
         """
         drawn: list[Any] = []
-        for numbers in _chunks(len(times), self._most):
-            count = self._fixed or len(numbers)
+        most = self._fixed or self._max_batch or self._session.most_at_once(feeds["frame0"].shape)
+        for numbers, size in _chunks(len(times), most):
+            count = self._fixed or (len(numbers) if self._max_batch else size)
             filled = [*numbers, *[numbers[-1]] * (count - len(numbers))]
             batch: dict[str, Any] = {name: _repeated(value, count) for name, value in feeds.items()}
             if self._session.info.t is TimeInput.MAP:
@@ -98,9 +99,16 @@ class Batches:
             self._sums[name] = (total + value[:count].sum(axis=0), seen + count)
 
 
-def _chunks(count: int, most: int) -> Iterator[range]:
-    for start in range(0, count, most):
-        yield range(start, min(start + most, count))
+def _chunks(count: int, most: int) -> Iterator[tuple[range, int]]:
+    """The moments of every run, of which there are as few as possible, and the most that one of them has.
+
+    Runs of an engine are all filled up to that: a CUDA graph belongs to one shape, and runs of two shapes by turns
+    would never use one again.
+    """
+    runs = -(-count // most)
+    size = -(-count // runs)
+    for start in range(0, count, size):
+        yield range(start, min(start + size, count)), size
 
 
 def _repeated(value: Tensor, count: int) -> Tensor:

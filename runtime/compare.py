@@ -172,6 +172,7 @@ class _Recorder:
         self.settings: Mapping[str, Shape] = session.settings
         self.close = session.close
         self.place = session.place
+        self.most_at_once = session.most_at_once
         self._session = session
         self._kept = kept
 

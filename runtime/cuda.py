@@ -7,6 +7,7 @@ let go can be handed to the next without waiting.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from types import ModuleType
@@ -33,11 +34,16 @@ class Lane:
     Attributes:
         gpu: number of the GPU.
         building: told how far the building of an engine is, where a session needs one that is not there yet.
+        say: told in a sentence what happens otherwise than one would expect; None for a Python warning.
     """
 
-    def __init__(self, gpu: int = 0, building: Progress | None = None) -> None:
+    def __init__(
+        self, gpu: int = 0, building: Progress | None = None, say: Callable[[str], object] | None = None
+    ) -> None:
         self.gpu = gpu
         self.building = building
+        self.say = say
+        self._told: set[str] = set()
         self._in_flight: list[NDArray[Any]] = []
         self._closed = False
 
@@ -52,6 +58,16 @@ class Lane:
         if self._closed:
             raise BackendError("the interpolator is closed")
         self._call("cudaSetDevice", self.gpu)
+
+    def tell(self, sentence: str) -> None:
+        """Say something to who opened the lane, once."""
+        if sentence in self._told:
+            return
+        self._told.add(sentence)
+        if self.say is not None:
+            self.say(sentence)
+        else:
+            warnings.warn(sentence, RuntimeWarning, stacklevel=2)
 
     @property
     def bytes_held(self) -> int:
@@ -161,6 +177,7 @@ class Lane:
     def close(self) -> None:
         """Finish and free everything that no array of a caller uses."""
         if not self._closed and "stream" in self.__dict__:
+            self.activate()
             self.synchronize()
             self._memory.close()
             self._staging.close()

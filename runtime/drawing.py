@@ -86,12 +86,12 @@ class _GraphDrawer:
 
     Args:
         drawing: the graph whose output is the new frame.
-        max_batch: most moments drawn in one run.
+        max_batch: most moments drawn in one run; None for as many as the session wants.
         iterations: runs for each frame, for networks that refine an earlier estimate.
         others: graphs that run before it.
     """
 
-    def __init__(self, drawing: Session, max_batch: int, iterations: int, *others: Session) -> None:
+    def __init__(self, drawing: Session, max_batch: int | None, iterations: int, *others: Session) -> None:
         self.info = drawing.info
         self._drawing = drawing
         self._sessions = (drawing, *others)
@@ -122,7 +122,7 @@ class _GraphDrawer:
 class PairDrawer(_GraphDrawer):
     """Calls a ``pair`` graph."""
 
-    def __init__(self, session: Session, max_batch: int, iterations: int) -> None:
+    def __init__(self, session: Session, max_batch: int | None, iterations: int) -> None:
         super().__init__(session, max_batch, iterations)
 
     def draw(
@@ -135,7 +135,7 @@ class PairDrawer(_GraphDrawer):
 class SplitDrawer(_GraphDrawer):
     """Calls an ``encoder`` graph once per frame (or pair) and a ``synthesis`` graph for the moments."""
 
-    def __init__(self, encoder: Session, synthesis: Session, max_batch: int, iterations: int) -> None:
+    def __init__(self, encoder: Session, synthesis: Session, max_batch: int | None, iterations: int) -> None:
         _expect_halves(encoder, synthesis, (Kind.ENCODER, Kind.SYNTHESIS))
         super().__init__(synthesis, max_batch, iterations, encoder)
         self._encoder = encoder
@@ -161,7 +161,7 @@ class SplitDrawer(_GraphDrawer):
 class FlowRefineDrawer(_GraphDrawer):
     """Calls a ``flow`` graph once per pair and a ``refine`` graph for the moments."""
 
-    def __init__(self, flow: Session, refine: Session, max_batch: int, iterations: int) -> None:
+    def __init__(self, flow: Session, refine: Session, max_batch: int | None, iterations: int) -> None:
         _expect_halves(flow, refine, (Kind.FLOW, Kind.REFINE))
         super().__init__(refine, max_batch, iterations, flow)
         self._flow = flow

@@ -69,7 +69,7 @@ class Interpolator:
         backend: Backend = Backend.AUTO,
         *,
         threads: int | None = None,
-        max_batch: int = 1,
+        max_batch: int | None = None,
         iterations: int = 2,
         lane: Lane | None = None,
         opener: Opener = open_session,
@@ -81,8 +81,9 @@ class Interpolator:
                 ``synthesis``, or ``flow`` and ``refine``, as ``.onnx`` or ``.engine``.
             backend: what executes it.
             threads: CPU threads for one run; None leaves the choice to the backend.
-            max_batch: most moments drawn in one run, where the graph leaves N open. On a CPU more than one is up to
-                10 % slower, from 128x192 to 512x896, and takes as many times the memory; a GPU may gain.
+            max_batch: most moments drawn in one run, where the graph leaves N open; None for as many as an engine was
+                built for (`tweenrt build --batch`), and one of a graph. On a CPU more than one is up to 10 % slower,
+                from 128x192 to 512x896, and takes as many times the memory.
             iterations: runs for each frame, for networks that refine an earlier estimate ([D,R]); others ignore it.
             lane: the GPU to use, and who is told of engines that are built; None for the first GPU. The interpolator
                 closes it.
@@ -338,8 +339,10 @@ class Interpolator:
         """What was drawn, as callers get it."""
         if not first.keep:
             return [self._finish(picture, first.form) for picture in drawn]
-        drawn[0].lane.synchronize()
-        return drawn
+        lane = cast("DeviceArray", first.ready).lane
+        kept: list[Any] = [p if on_device(p) else lane.upload(p) for p in drawn]  # the CPU may have drawn them
+        lane.synchronize()
+        return kept
 
 
 class _Midpoints:

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tweenrt.contract import OP_DOMAIN, GraphInfo
+from tweenrt.contract import OP_DOMAIN, FrameIO, GraphInfo
 from tweenrt.errors import GraphError, UsageError, require
 
 Axis = int | str
@@ -88,6 +88,16 @@ class OnnxFile:
         """What is open, such as ``["H", "N", "W"]``."""
         named = {a for axes in self.open_inputs.values() for a in axes if isinstance(a, str)}
         return sorted({_PART.match(a)[1] for a in named if _PART.match(a)})  # type: ignore[index]
+
+    @property
+    def frame_size(self) -> tuple[int, int] | None:
+        """H and W of the frames if they are fixed; None if they are open, or no input is a frame."""
+        frame = next((axes for name, axes in self.inputs.items() if name.startswith("frame")), ())
+        first = 1 if self.info.io is FrameIO.UINT8 else 2
+        match frame[first : first + 2]:
+            case (int(height), int(width)):
+                return height, width
+        return None
 
     @cached_property
     def custom_ops(self) -> Mapping[str, int]:

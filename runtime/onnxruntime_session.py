@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import tempfile
 from collections.abc import Mapping
@@ -34,7 +35,7 @@ class OnnxRuntimeSession(OnCpu):
     def __init__(self, path: Path, threads: int | None = None, gpu: int = 0) -> None:
         ort = require("onnxruntime", extra="video", why="Running a graph on the CPU")
         self._options = partial(_options, ort, threads)
-        self._load = partial(ort.InferenceSession, providers=_providers(ort, gpu))
+        self._load = partial(ort.InferenceSession, providers=_providers(gpu))
         try:
             self._session: Any = self._load(str(path), self._options())
         except Exception as error:  # ONNX Runtime's exceptions share no base class
@@ -102,12 +103,19 @@ def _options(ort: Any, threads: int | None) -> Any:
     return options
 
 
-def _providers(ort: Any, gpu: int) -> list[Any]:
+def has_gpu() -> bool:
+    """Whether ONNX Runtime is there, and computes on a GPU."""
+    if not find_gpus().found or not importlib.util.find_spec("onnxruntime"):
+        return False
+    import onnxruntime as ort
+
+    return _CUDA in ort.get_available_providers()
+
+
+def _providers(gpu: int) -> list[Any]:
     """What ONNX Runtime may use; nodes that the first does not take go to the second."""
     on_cpu = "CPUExecutionProvider"
-    if find_gpus().found and _CUDA in ort.get_available_providers():
-        return [(_CUDA, {"device_id": gpu}), on_cpu]
-    return [on_cpu]
+    return [(_CUDA, {"device_id": gpu}), on_cpu] if has_gpu() else [on_cpu]
 
 
 def _first_line(error: Exception) -> str:

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
 from tweenrt.contract import GraphInfo
 from tweenrt.errors import EngineError, GraphError, TweenrtError, UsageError
 from tweenrt.runtime.cuda import Lane
-from tweenrt.runtime.device_memory import DeviceArray, on_device
+from tweenrt.runtime.device_memory import DeviceArray, Extent, on_device
 from tweenrt.runtime.gpu import find_gpus
 
 Array = NDArray[Any]
@@ -28,7 +28,7 @@ ENGINE_ENDING = ".engine"
 class Backend(str, Enum):
     """What executes a graph."""
 
-    AUTO = "auto"  # TensorRT where there is a GPU; else OpenVINO where it is installed and takes the graph
+    AUTO = "auto"  # TensorRT where a GPU runs the graph; else OpenVINO where it is installed and takes it
     ONNXRUNTIME = "onnxruntime"  # on the GPU where its CUDA provider is installed and finds one
     OPENVINO = "openvino"
     TENSORRT = "tensorrt"
@@ -56,6 +56,13 @@ class Session(Protocol):
     def settings(self) -> Mapping[str, Shape]:
         """Inputs that need not be given, because the graph holds a default: name → shape."""
 
+    def most_at_once(self, frame: Extent) -> int:
+        """How many moments a run is best given where N is open: as many as an engine was built for, else 1.
+
+        Args:
+            frame: shape of ``frame0``; its N does not matter.
+        """
+
     def place(self, array: Tensor) -> Tensor:
         """Bring an array, numpy's or one in GPU memory, to where the session computes, for more than one run.
 
@@ -82,8 +89,24 @@ class Session(Protocol):
         """Free what the session holds; it cannot run after that."""
 
 
+@runtime_checkable
+class PreparesRuns(Protocol):
+    """A session on a GPU, whose engines are built and loaded when inputs of new shapes come."""
+
+    def prepare_run(self, shapes: Mapping[str, Extent]) -> None:
+        """Build and load what runs inputs of these shapes: name → shape.
+
+        Raises:
+            TweenrtError: that cannot be done; nothing has run.
+        """
+
+
 class OnCpu:
     """What all sessions on the CPU share."""
+
+    def most_at_once(self, frame: Extent) -> int:  # noqa: ARG002
+        """See `Session.most_at_once`. A batch is slower than one moment after the other: docs/decisions.md."""
+        return 1
 
     def place(self, array: Tensor) -> Array:
         """See `Session.place`."""
@@ -102,7 +125,8 @@ def open_session(
 
     Args:
         path: an ONNX file written by tweenrt, or an engine.
-        backend: what executes it; ``AUTO`` takes the fastest that works here.
+        backend: what executes it; ``AUTO`` takes the fastest that works here, also where that shows only when frames
+            of a size come; a warning, or `Lane.tell`, says why a GPU does not run it.
         threads: CPU threads for one run; None leaves the choice to the backend.
         lane: the GPU to use, and what sessions that work together share on it; None for the first GPU alone.
 
@@ -157,19 +181,34 @@ def _engine(path: Path, backend: Backend, lane: Lane | None) -> Session:
 
 def _fastest(path: Path, threads: int | None, lane: Lane | None) -> Session:
     """What the others refuse goes to ONNX Runtime, which runs every graph and says what is wrong with a bad one."""
-    for backend in _installed():
+    on_gpu = _flavours()
+    if not on_gpu:
+        return _without_tensorrt(path, threads, lane)
+    from tweenrt.runtime.automatic import AutomaticSession
+
+    backends = [*on_gpu, *_openvino_if_fastest(), Backend.ONNXRUNTIME]
+    return AutomaticSession(path, [(backend, _OPENERS[backend]) for backend in backends], threads, lane)
+
+
+def _without_tensorrt(path: Path, threads: int | None, lane: Lane | None) -> Session:
+    for backend in _openvino_if_fastest():
         with suppress(TweenrtError):
             return _OPENERS[backend](path, threads, lane)
     return _onnxruntime(path, threads, lane)
 
 
-def _installed() -> list[Backend]:
-    """The backends that are faster than ONNX Runtime and installed, the fastest first."""
-    from tweenrt.runtime.openvino_session import is_installed as openvino_is_installed
-
+def _flavours() -> list[Backend]:
+    """The backends on a GPU that are installed, the fastest first; none without a GPU."""
     flavours = {Backend.TENSORRT: "tensorrt", Backend.TENSORRT_RTX: "tensorrt_rtx"} if find_gpus().found else {}
-    found = [backend for backend, package in flavours.items() if importlib.util.find_spec(package)]
-    return [*found, *([Backend.OPENVINO] if openvino_is_installed() and not found else [])]
+    return [backend for backend, package in flavours.items() if importlib.util.find_spec(package)]
+
+
+def _openvino_if_fastest() -> list[Backend]:
+    """OpenVINO where it is installed; none where ONNX Runtime has a GPU."""
+    from tweenrt.runtime.onnxruntime_session import has_gpu
+    from tweenrt.runtime.openvino_session import is_installed
+
+    return [Backend.OPENVINO] if is_installed() and not has_gpu() else []
 
 
 _OPENERS = {
@@ -181,9 +220,27 @@ _OPENERS = {
 }
 
 
+def executing(session: Session) -> Session:
+    """The session that runs `session`: itself, or what ``AUTO`` has come to."""
+    found: Session = getattr(session, "executing", session)
+    return found
+
+
 def is_open(size: int | str) -> bool:
     """Whether an axis of a session's input is left open."""
     return not isinstance(size, int)
 
 
-__all__ = ["ENGINE_ENDING", "Array", "Backend", "OnCpu", "Session", "Shape", "Tensor", "is_open", "open_session"]
+__all__ = [
+    "ENGINE_ENDING",
+    "Array",
+    "Backend",
+    "OnCpu",
+    "PreparesRuns",
+    "Session",
+    "Shape",
+    "Tensor",
+    "executing",
+    "is_open",
+    "open_session",
+]

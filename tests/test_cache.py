@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -64,3 +69,81 @@ def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=cache.VARIABLE):
         cache.make_once(tmp_path / "file" / "thing", Path.touch)
+
+
+MAKER = """
+import sys, time
+from pathlib import Path
+from tweenrt import cache
+def make(path):
+    path.write_bytes(b"half")
+    print("making", flush=True)
+    sys.stdin.readline()
+    path.write_bytes(b"whole")
+cache.make_once(cache.root() / "things" / "a-thing", make)
+"""
+
+
+def start_maker() -> subprocess.Popen[bytes]:
+    process = subprocess.Popen([sys.executable, "-c", MAKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"making\n"
+    return process
+
+
+def test_what_a_killed_process_left_is_swept_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
+    with start_maker() as process:
+        process.send_signal(signal.SIGKILL)
+    (left,) = (tmp_path / "things").glob(".making-*")
+    assert cache.sweep() == {left: 4}
+    assert list((tmp_path / "things").iterdir()) == []
+    assert cache.sweep() == {}
+
+
+def test_what_a_living_process_is_making_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
+    with start_maker() as process:
+        before = sorted(tmp_path.rglob("*"))
+        assert len(before) == 4
+        assert cache.sweep() == {}
+        assert sorted(tmp_path.rglob("*")) == before
+        process.communicate(b"go\n")
+    assert (tmp_path / "things" / "a-thing").read_bytes() == b"whole"
+    assert cache.sweep() == {}
+    assert [path.name for path in (tmp_path / "things").iterdir()] == ["a-thing"]
+
+
+def test_what_older_versions_left_is_swept_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
+    (tmp_path / "engines" / ".making-abcd_123").mkdir(parents=True)
+    (tmp_path / "engines" / "an-engine").touch()
+    assert list(cache.sweep()) == [tmp_path / "engines" / ".making-abcd_123"]
+    assert [path.name for path in (tmp_path / "engines").iterdir()] == ["an-engine"]
+
+
+def test_a_lock_that_was_swept_away_keeps_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waited for a lock file that is gone must not go on beside who has made a new one."""
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
+    target, lock = tmp_path / "thing", tmp_path / ".thing.lock"
+    real, asked = fcntl.flock, list[int]()
+
+    def swept_meanwhile(handle: object, how: int) -> None:
+        asked.append(how)
+        real(handle, how)  # type: ignore[arg-type]
+        if len(asked) == 1:
+            lock.unlink()
+
+    monkeypatch.setattr(fcntl, "flock", swept_meanwhile)
+    cache.make_once(target, lambda path: path.write_text(str(lock.stat().st_ino)))
+    assert len(asked) == 2
+    assert target.read_text() == str(lock.stat().st_ino)
+
+
+def test_use_is_noted_where_it_can_be(tmp_path: Path) -> None:
+    target = tmp_path / "thing"
+    target.touch()
+    os.utime(target, (0, 0))
+    cache.touch(target)
+    assert target.stat().st_mtime > time.time() - 60
+    cache.touch(tmp_path / "absent")

@@ -107,6 +107,11 @@ class GraphInfo:
     reuse: Reuse = Reuse.NONE
     flow_scale: float = 1.0
 
+    def padded(self, size: tuple[int, int]) -> tuple[int, int]:
+        """H and W of what the network is given for frames of `size` = (H, W) pixels."""
+        height, width = (side + sum(self.padding.amounts(side, self.divisor)) for side in size)
+        return height, width
+
     def to_metadata(self) -> dict[str, str]:
         """The properties to store, prefix included."""
         items = ((f.name, getattr(self, f.name)) for f in fields(self))

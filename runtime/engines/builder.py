@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tweenrt.errors import BackendError, GraphError, UsageError
-from tweenrt.runtime.engines.build_progress import Progress, progress_monitor
+from tweenrt.runtime.cuda import Lane
+from tweenrt.runtime.engines.build_errors import MIB, why_not_built
+from tweenrt.runtime.engines.build_progress import Progress, progress_monitor, run_apart
 from tweenrt.runtime.engines.parse_errors import explain
+from tweenrt.runtime.engines.sizes import SizeRange, fit
 from tweenrt.runtime.engines.tensorrt import Flavour, Log, TensorRT, open_tensorrt
 from tweenrt.runtime.onnx_file import OnnxFile
-
-MIB = 1 << 20
-
-
-@dataclass(frozen=True)
-class SizeRange:
-    """What sizes a plan takes and which one it is tuned for: frames of (H, W) pixels and how many at once."""
-
-    least: tuple[int, int]
-    best: tuple[int, int]
-    most: tuple[int, int]
-    batch: tuple[int, int, int] = (1, 1, 1)
-
-    @classmethod
-    def fixed(cls, size: tuple[int, int], batch: int = 1) -> SizeRange:
-        """One size only."""
-        return cls(size, size, size, (batch, batch, batch))
-
-    def values(self, which: int) -> dict[str, int]:
-        """N, H and W of the least (0), best (1) or most (2) size."""
-        height, width = (self.least, self.best, self.most)[which]
-        return {"N": self.batch[which], "H": height, "W": width}
 
 
 @dataclass(frozen=True)
@@ -42,7 +23,8 @@ class BuildOptions:
 
     Attributes:
         flavour: with which TensorRT.
-        sizes: one profile each; empty for a graph whose shapes are all fixed.
+        sizes: one profile each, for frames before they are padded; may be empty for a graph that leaves no more than
+            the batch open.
         targets: architectures such as ``sm86`` to build for without a GPU (TensorRT-RTX); empty for this machine's.
         plugins: take our kernels where the graph has their ops; off, the graph's portable bodies are built.
         workspace_mib: memory that layers may use while they run; None for all there is.
@@ -82,37 +64,71 @@ class Built:
     warnings: tuple[str, ...]
 
 
-def build_plan(path: Path, options: BuildOptions, progress: Progress | None = None, timings: bytes = b"") -> Built:
-    """Build the graph at `path`.
+def build_plan(
+    path: Path,
+    options: BuildOptions,
+    progress: Progress | None = None,
+    timings: bytes = b"",
+    gpu: int = 0,
+) -> Built:
+    """Build the graph at `path`, in a thread of its own.
 
     Args:
         path: an ONNX file written by tweenrt.
         options: how.
         progress: told how far the work is; it may end the build.
         timings: a timing cache of an earlier build on this GPU, which makes this one shorter.
+        gpu: number of the GPU to build on, where there is one.
 
     Raises:
         GraphError: the graph cannot be parsed; the message names the node, its module and what to do.
         UsageError: sizes are missing or do not fit the graph, or an option does not fit the flavour.
         BackendError: TensorRT could not build it.
-        KeyboardInterrupt: `progress` ended the build.
+        KeyboardInterrupt: `progress` or Ctrl-C ended the build. So does what a handler of another signal raises.
     """
     trt = open_tensorrt(options.flavour)
     graph = OnnxFile.load(path)
+    monitor = progress_monitor(trt.module, progress)
+
+    def work() -> Built:
+        if gpu:  # a new thread uses the first one
+            Lane(gpu).activate()
+        return _build(trt, graph, settled(graph, options), monitor, timings)
+
+    return run_apart(work, monitor.stop)
+
+
+def settled(graph: OnnxFile, options: BuildOptions) -> BuildOptions:
+    """`options` as they are for `graph`, so that what asks for the same is the same.
+
+    Raises:
+        UsageError: sizes are missing, or options exclude each other.
+    """
+    if options.portable and options.targets:
+        raise UsageError(
+            f"targets ({', '.join(options.targets)}) and portable exclude each other: an engine is for the "
+            "architectures that are named, or for every GPU since Ampere; leave --target or --portable out"
+        )
+    targets = sorted({name.lower() for name in options.targets}, key=lambda name: (len(name), name))
+    return replace(options, sizes=fit(graph, options.sizes), targets=tuple(targets))
+
+
+def _build(trt: TensorRT, graph: OnnxFile, options: BuildOptions, monitor: Any, timings: bytes) -> Built:
     provided = _load_plugins(trt) if options.plugins and graph.custom_ops else frozenset[str]()
     with trt.listening() as (logger, log):
         builder = trt.module.Builder(logger)
         network = _parse(trt, builder, graph, provided, log)
-        check_sampling(trt, network, path)
+        check_sampling(trt, network, graph.path)
         config = _configure(trt, builder, graph, options)
         if trt.times_kernels:
             config.set_timing_cache(config.create_timing_cache(timings), False)
-        config.progress_monitor = monitor = progress_monitor(trt.module, progress)
+        config.progress_monitor = monitor
         plan = builder.build_serialized_network(network, config)
         timed = config.get_timing_cache() if trt.times_kernels else None
+    monitor.raise_if_stopped()
     if plan is None:
-        monitor.raise_if_stopped()
-        raise BackendError(_why(path, trt, log))
+        why = why_not_built(log.errors, options.workspace_mib)
+        raise BackendError(f"{graph.path}: {trt.title} could not build it: {why}")
     ours = {op: count for op, count in graph.custom_ops.items() if op in provided}
     return Built(
         bytes(plan),
@@ -174,14 +190,9 @@ def _configure(trt: TensorRT, builder: Any, graph: OnnxFile, options: BuildOptio
     if options.aux_streams is not None:
         config.max_aux_streams = options.aux_streams
     if options.portable:
-        config.hardware_compatibility_level = trt.module.HardwareCompatibilityLevel.AMPERE_PLUS
-    for sizes in options.sizes if graph.open_inputs else ():
+        trt.set_portable(config)
+    for sizes in options.sizes:
         config.add_optimization_profile(_profile(builder, graph, sizes))
-    if graph.open_inputs and not options.sizes:
-        raise UsageError(
-            f"{graph.path} leaves {', '.join(graph.letters)} open; say the sizes to build for with --size HxW, or "
-            "--min, --opt and --max HxW"
-        )
     return config
 
 
@@ -204,18 +215,4 @@ def _shapes(graph: OnnxFile, options: BuildOptions) -> dict[str, object]:
     }
 
 
-def _why(path: Path, trt: TensorRT, log: Log) -> str:
-    said = log.errors[-1].splitlines()[0] if log.errors else "it gave no reason"
-    hint = ""
-    errors = " ".join(log.errors)
-    if "for Turing" in errors:
-        hint = (
-            ". GPUs of the Turing generation (sm75) lack what it needs: convert the graph with `tweenrt convert "
-            "--precision fp16`, or leave sm75 out of --target"
-        )
-    elif any(word in errors.lower() for word in ("out of memory", "outofmemory", "insufficient memory")):
-        hint = (
-            ". It ran out of memory: build for a smaller --size or fewer --max pixels, allow less with --workspace, "
-            "close other programs on the GPU, or lower --level"
-        )
-    return f"{path}: {trt.title} could not build it: {said}{hint}"
+__all__ = ["BuildOptions", "Built", "SizeRange", "build_plan", "check_sampling", "settled"]

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from tweenrt import cache
-from tweenrt.errors import EngineError, OutputError
+from tweenrt.errors import EngineError, OutputError, UsageError
 from tweenrt.runtime.engines.build_progress import Progress
-from tweenrt.runtime.engines.builder import BuildOptions, Built, build_plan
+from tweenrt.runtime.engines.builder import BuildOptions, Built, build_plan, settled
 from tweenrt.runtime.engines.engine_file import EngineInfo, pack, read_info, unpack
 from tweenrt.runtime.engines.tensorrt import TensorRT, open_tensorrt
-from tweenrt.runtime.gpu import find_gpus
+from tweenrt.runtime.gpu import Gpu, find_gpus
 from tweenrt.runtime.onnx_file import OnnxFile
 
 _KEY_LENGTH = 24
@@ -29,11 +29,14 @@ _TIMINGS_MAGIC = b"TWEENRTT"
 
 @dataclass(frozen=True)
 class Entry:
-    """One engine in the cache; `info` is None where the file cannot be read, and `fault` says why."""
+    """One engine in the cache; `info` is None where the file cannot be read, and `fault` says why.
+
+    `used` is when it was last asked for, in seconds since the epoch.
+    """
 
     path: Path
     bytes: int
-    modified: float
+    used: float
     info: EngineInfo | None
     fault: str = ""
 
@@ -43,7 +46,7 @@ def folder() -> Path:
     return cache.root() / "engines"
 
 
-def engine_for(graph: Path, options: BuildOptions, progress: Progress | None = None, device: int = 0) -> Path:
+def engine_for(graph: Path, options: BuildOptions, progress: Progress | None = None, device: int | None = None) -> Path:
     """The engine of `graph`, built now unless one that fits is in the cache.
 
     It fits if it was built from these very bytes, with these options, this TensorRT, this plugin library and for this
@@ -53,23 +56,30 @@ def engine_for(graph: Path, options: BuildOptions, progress: Progress | None = N
         graph: an ONNX file of ours.
         options: how to build it.
         progress: told how far the work is; it may end the build.
-        device: for which of this machine's GPUs.
+        device: for which of this machine's GPUs, and on which it is built; None for the first, if there is one.
 
     Raises:
-        As `build_plan`; OutputError where the cache cannot be written to.
+        As `build_plan` and `prove`; UsageError where there is no such GPU; OutputError where the cache cannot be
+        written to.
     """
     trt = open_tensorrt(options.flavour)
     file = OnnxFile.load(graph)
-    info = _describe(trt, file, options, device)
+    options = settled(file, options)
+    info = _describe(trt, file, options, _gpu(options, device))
     target = folder() / f"{info.graph['tweenrt.model']}-{_key(info)}{_ENDING}"
 
     def make(path: Path) -> None:
-        timings = _timings_path(info)
-        built = build_plan(graph, options, progress, read_timings(timings))
+        from tweenrt.runtime.engines.half_pixel import prove  # which loads engines, for which this file is needed
+
+        timings, gpu = _timings_path(info), device or 0
+        built = build_plan(graph, options, progress, read_timings(timings), gpu)
+        prove(file, options, lambda probe, chosen: build_plan(probe, chosen, None, b"", gpu), gpu)
         write_timings(timings, built.timings)
         path.write_bytes(pack(_complete(info, built), built.plan))
 
-    return cache.make_once(target, make, is_whole)
+    cache.make_once(target, make, is_whole)
+    cache.touch(target)
+    return target
 
 
 def hand_out(engine: Path, destination: Path) -> None:
@@ -96,23 +106,8 @@ def is_whole(path: Path) -> bool:
 
 
 def entries() -> list[Entry]:
-    """Every engine in the cache, the youngest first."""
-    return sorted(_entries(), key=lambda entry: entry.modified, reverse=True)
-
-
-def prune(older_than_days: float | None, now: float) -> list[Entry]:
-    """Remove engines and say which.
-
-    Args:
-        older_than_days: only those not used for so long; None removes all.
-        now: seconds since the epoch.
-    """
-    gone = []
-    for entry in entries():
-        if older_than_days is None or entry.info is None or now - entry.modified > older_than_days * 86400:
-            entry.path.unlink(missing_ok=True)
-            gone.append(entry)
-    return gone
+    """Every engine in the cache, the last used first."""
+    return sorted(_entries(), key=lambda entry: entry.used, reverse=True)
 
 
 def read_timings(path: Path) -> bytes:
@@ -125,7 +120,10 @@ def read_timings(path: Path) -> bytes:
         return b""
     magic, digest = _TIMINGS.unpack_from(content)
     timings = content[_TIMINGS.size :]
-    return timings if magic == _TIMINGS_MAGIC and hashlib.sha256(timings).digest() == digest else b""
+    if magic != _TIMINGS_MAGIC or hashlib.sha256(timings).digest() != digest:
+        return b""
+    cache.touch(path)
+    return timings
 
 
 def write_timings(path: Path, timings: bytes) -> None:
@@ -148,16 +146,43 @@ def plugins_sha256() -> str:
 
 def _entries() -> Iterator[Entry]:
     for path in folder().glob(f"*{_ENDING}"):
-        stat = path.stat()
+        try:
+            stat = path.stat()
+        except FileNotFoundError:  # another process has removed it meanwhile
+            continue
         try:
             yield Entry(path, stat.st_size, stat.st_mtime, read_info(path))
         except EngineError as error:
             yield Entry(path, stat.st_size, stat.st_mtime, None, str(error))
 
 
-def _describe(trt: TensorRT, graph: OnnxFile, options: BuildOptions, device: int) -> EngineInfo:
+def _gpu(options: BuildOptions, device: int | None) -> Gpu | None:
+    """The GPU to build for; None where the engine is for named architectures, or there is no GPU.
+
+    Raises:
+        UsageError: `device` is none of this machine's, or has no part in what is built.
+    """
+    gpus = find_gpus()
+    if device is None:
+        return gpus.found[0] if gpus.found and not options.targets else None
+    if options.targets:
+        raise UsageError(
+            f"GPU {device} of this machine was asked for, and an engine for {', '.join(options.targets)}, which is "
+            "built without a GPU; leave --device or --target out"
+        )
+    if not gpus.found:
+        raise UsageError(
+            f"GPU {device} was asked for: {gpus.detail}. Leave --device out; tensorrt-rtx builds without a GPU, for "
+            "the architectures that --target names"
+        )
+    if device >= len(gpus.found):
+        there = ", ".join(f"{number} is {gpu}" for number, gpu in enumerate(gpus.found))
+        raise UsageError(f"GPU {device} was asked for, this machine has {len(gpus.found)}: {there}; choose one of them")
+    return gpus.found[device]
+
+
+def _describe(trt: TensorRT, graph: OnnxFile, options: BuildOptions, gpu: Gpu | None) -> EngineInfo:
     """All that decides what the engine will be, known before it is built."""
-    gpus = find_gpus().found
     asked = asdict(options)
     del asked["flavour"], asked["targets"], asked["portable"]
     return EngineInfo(
@@ -165,7 +190,7 @@ def _describe(trt: TensorRT, graph: OnnxFile, options: BuildOptions, device: int
         graph_sha256=graph.sha256,
         flavour=trt.flavour.value,
         tensorrt=".".join(map(str, trt.version)),
-        device=str(gpus[device]) if gpus and not options.targets else "",
+        device="" if gpu is None else str(gpu),
         targets=options.targets,
         portable=options.portable,
         plugins_sha256=plugins_sha256() if options.plugins and graph.custom_ops else "",

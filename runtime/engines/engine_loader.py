@@ -1,14 +1,17 @@
-"""From an engine file to an engine that TensorRT has loaded, after all checks that can be made before."""
+"""From an engine file to an engine that TensorRT has loaded, once for all of a process that use it on one GPU."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
+from weakref import WeakValueDictionary
 
 from tweenrt import cache
 from tweenrt.errors import BackendError, EngineError
+from tweenrt.runtime.engines.advice import why
 from tweenrt.runtime.engines.engine_cache import plugins_sha256, read_timings, write_timings
 from tweenrt.runtime.engines.engine_file import EngineInfo, unpack
 from tweenrt.runtime.engines.tensorrt import Flavour, TensorRT, open_tensorrt
@@ -18,37 +21,54 @@ _REBUILD = "build it again with `tweenrt build` on this machine"
 _AMPERE = 80
 
 
-@dataclass(frozen=True)
+_loading = Lock()
+
+
+@dataclass(frozen=True, eq=False)
 class Engine:
-    """An engine in TensorRT's hands.
+    """An engine in TensorRT's hands, with its weights in GPU memory. It goes when nobody refers to it any more.
 
     Attributes:
         info: what its file says.
         trt: the TensorRT that loaded it.
         handle: its ``ICudaEngine``.
-        context: an ``IExecutionContext``.
         key: identifies the engine and what runs it.
     """
 
     info: EngineInfo
     trt: TensorRT
     handle: Any
-    context: Any
     key: str
+    _making: Lock = field(default_factory=Lock, repr=False)
 
-    def another_context(self) -> Any:
-        """A further ``IExecutionContext``, with device memory of its own."""
-        return _context(self.trt, self.handle, self.key)
+    def context(self, path: Path) -> Any:
+        """A new ``IExecutionContext``, with device memory of its own.
 
-    def keep_kernels(self) -> None:
+        Args:
+            path: the engine file, for messages.
+
+        Raises:
+            BackendError: TensorRT gives none.
+        """
+        with self._making, self.trt.listening() as (_, log):
+            made = self.trt.context(self.handle, read_timings(_kernels_path(self.key)))
+        if made is None:
+            raise BackendError(f"{path}: {self.trt.title} cannot run it: {why(log.errors)}")
+        return made
+
+    def keep_kernels(self, context: Any) -> None:
         """Keep what TensorRT-RTX compiled for this GPU, so that the next start is quicker."""
-        compiled = self.trt.compiled_kernels(self.context)
+        compiled = self.trt.compiled_kernels(context)
         if compiled:
             write_timings(_kernels_path(self.key), compiled)
 
 
+_loaded: WeakValueDictionary[tuple[object, int, str], Engine] = WeakValueDictionary()
+"""Package, GPU and SHA-256 of the file → the engine, as long as somebody uses it."""
+
+
 def load_engine(path: Path, gpu: int = 0) -> Engine:
-    """Load the engine file at `path`.
+    """Load the engine file at `path`, or share one that was loaded from a file of the same bytes for the same GPU.
 
     Args:
         path: written by `tweenrt build`.
@@ -65,21 +85,49 @@ def load_engine(path: Path, gpu: int = 0) -> Engine:
         raise EngineError(f"{path}: cannot read the engine ({error.strerror}); {_REBUILD}") from error
     info, plan = unpack(content, str(path))
     trt = open_tensorrt(Flavour(info.flavour))
-    check_fits(info, trt, find_gpu(gpu), path)
+    check_fits(info, trt, find_gpu(gpu, path), path)
     if info.plugins:
         _load_plugins(info, trt, path)
     key = hashlib.sha256(content).hexdigest()
+    with _loading:
+        known = _loaded.get((trt.module, gpu, key))
+        if known is None:
+            known = _loaded[trt.module, gpu, key] = load_plan(info, trt, plan, key, path)
+    return known
+
+
+def load_plan(info: EngineInfo, trt: TensorRT, plan: bytes, key: str, path: Path) -> Engine:
+    """Load a plan whose header was checked.
+
+    Args:
+        info: what is known of it.
+        trt: the TensorRT that it was built with.
+        plan: TensorRT's serialised engine.
+        key: identifies it and what runs it.
+        path: where it comes from, for messages.
+
+    Raises:
+        BackendError: TensorRT does not take it.
+    """
     with trt.listening() as (logger, log):
-        handle = trt.module.Runtime(logger).deserialize_cuda_engine(plan)
-        context = _context(trt, handle, key) if handle is not None else None
-    if context is None:
-        said = log.errors[-1].splitlines()[0] if log.errors else "it gave no reason"
-        raise BackendError(f"{path}: {trt.title} cannot load it: {said}")
-    return Engine(info, trt, handle, context, key)
+        try:
+            runtime = trt.module.Runtime(logger)
+        except TypeError as error:  # what the bindings make of a runtime that TensorRT does not give
+            raise BackendError(
+                f"{path}: {trt.title} cannot start: {why(log.errors)}; `tweenrt doctor` shows what is installed"
+            ) from error
+        handle = runtime.deserialize_cuda_engine(plan)
+    if handle is None:
+        raise BackendError(f"{path}: {trt.title} cannot load it: {why(log.errors)}")
+    return Engine(info, trt, handle, key)
 
 
-def find_gpu(number: int) -> Gpu:
+def find_gpu(number: int, engine: Path | None = None) -> Gpu:
     """The GPU with this number.
+
+    Args:
+        number: counted from 0.
+        engine: what is to run there, if it is an engine, which nothing else can run.
 
     Raises:
         BackendError: there is none.
@@ -87,7 +135,12 @@ def find_gpu(number: int) -> Gpu:
     gpus = find_gpus()
     if number >= len(gpus.found):
         what = gpus.detail or f"this machine has {len(gpus.found)}, numbered from 0"
-        raise BackendError(f"GPU {number} was asked for: {what}. Without a GPU use --backend onnxruntime")
+        instead = (
+            "Without a GPU use --backend onnxruntime"
+            if engine is None
+            else f"An engine runs nowhere else: run the graph that {engine.name} was built from"
+        )
+        raise BackendError(f"GPU {number} was asked for: {what}. {instead}")
     return gpus.found[number]
 
 
@@ -116,12 +169,8 @@ def _load_plugins(info: EngineInfo, trt: TensorRT, path: Path) -> None:
     load(trt.module)
 
 
-def _context(trt: TensorRT, handle: Any, key: str) -> Any:
-    return trt.context(handle, read_timings(_kernels_path(key)))
-
-
 def _kernels_path(key: str) -> Path:
     return cache.root() / "kernels" / f"{key[:24]}.cache"
 
 
-__all__ = ["Engine", "check_fits", "find_gpu", "load_engine"]
+__all__ = ["Engine", "check_fits", "find_gpu", "load_engine", "load_plan"]

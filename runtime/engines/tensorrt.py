@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from tweenrt.errors import BackendError, UsageError, require
+from tweenrt.runtime.engines.listeners import Listeners
 
 
 class Flavour(str, Enum):
@@ -99,6 +100,11 @@ class TensorRT:
             if not config.set_compute_capability(known[name.lower()], place):
                 raise UsageError(f"{self.title} refuses the target {name}; leave it out")
 
+    def set_portable(self, config: Any) -> None:
+        """Build for every GPU since Ampere. TensorRT-RTX has no such setting: what it builds for no targets is so."""
+        if self.flavour is not Flavour.RTX:
+            config.hardware_compatibility_level = self.module.HardwareCompatibilityLevel.AMPERE_PLUS
+
     def context(self, engine: Any, compiled: bytes = b"") -> Any:
         """A new execution context of `engine`; None where TensorRT gives none.
 
@@ -129,14 +135,11 @@ class TensorRT:
         """Keep what TensorRT says meanwhile: (the logger to hand to TensorRT, what it was told).
 
         TensorRT keeps the first logger that a process gives it and ignores every later one, so there is one for all,
-        and it passes on to whoever listens.
+        and it passes on to whoever listens in the thread where it speaks.
         """
-        logger = _logger(self.module)
-        before, logger.kept = logger.kept, Log()
-        try:
-            yield logger, logger.kept
-        finally:
-            logger.kept = before
+        logger, log = _logger(self.module), Log()
+        with logger.kept.hears(log):
+            yield logger, log
 
     def _capabilities(self) -> dict[str, Any]:
         kinds = getattr(self.module, "ComputeCapability", None)
@@ -189,12 +192,12 @@ def open_tensorrt(flavour: Flavour) -> TensorRT:
 
 @cache
 def _logger(module: ModuleType) -> Any:
-    """The process's ``ILogger`` of `module`; its attribute ``kept`` takes what is said."""
+    """The process's ``ILogger`` of `module`; its attribute ``kept`` passes on what is said."""
 
     class Logger(module.ILogger):  # type: ignore[name-defined, misc]
         def __init__(self) -> None:
             module.ILogger.__init__(self)
-            self.kept = Log()
+            self.kept = Listeners()
 
         def log(self, severity: Any, message: str) -> None:
             """Called by TensorRT, from any thread."""

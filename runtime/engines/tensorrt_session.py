@@ -45,6 +45,7 @@ class TensorRtSession:
         self.lane = lane or Lane()
         self._owns_lane = lane is None
         self._engine = engine
+        self._is_engine = False
         self._execution: Execution | None = None
         self._path: Path | None = None
         self._shapes: Shapes = {}
@@ -66,8 +67,9 @@ class TensorRtSession:
         find_gpu(lane.gpu if lane else 0)
 
         def engine(shapes: Shapes) -> Path:
-            sizes = (_range(file.letters_for(shapes)),) if file.open_inputs else ()
+            sizes = (SizeRange.of(file.letters_for(shapes)),) if file.open_inputs else ()
             options = BuildOptions(flavour, sizes, plugins=is_built())
+            session.lane.activate()  # before a build that takes minutes: what is missing shows now
             return engine_for(path, options, session.lane.building, session.lane.gpu)
 
         session = cls(file.info, engine, lane)
@@ -89,11 +91,20 @@ class TensorRtSession:
             BackendError: there is no GPU.
         """
         info = read_info(path).graph_info(str(path))
-        find_gpu(lane.gpu if lane else 0)
+        find_gpu(lane.gpu if lane else 0, path)
         session = cls(info, lambda _: path, lane)
+        session._is_engine = True
         loaded = session._load({})
         session.inputs, session.outputs = dict(loaded.inputs), dict(loaded.outputs)
         return session
+
+    def most_at_once(self, frame: Extent) -> int:
+        """See `tweenrt.runtime.session.Session.most_at_once`. A graph gets an engine for whatever comes."""
+        return self._execution.most_at_once("frame0", frame) if self._execution and self._is_engine else 1
+
+    def prepare_run(self, shapes: Mapping[str, Extent]) -> None:
+        """See `tweenrt.runtime.session.PreparesRuns.prepare_run`."""
+        self._load(dict(shapes))
 
     def place(self, array: Tensor) -> DeviceArray:
         """See `tweenrt.runtime.session.Session.place`."""
@@ -169,12 +180,6 @@ class TensorRtSession:
         if self._execution is not None:
             self._execution.close()
         self._execution = None
-
-
-def _range(letters: Mapping[str, int]) -> SizeRange:
-    """One size of everything that is open; what is fixed does not look at it."""
-    height, width, batch = (letters.get(letter, 1) for letter in "HWN")
-    return SizeRange.fixed((height, width), batch)
 
 
 __all__ = ["TensorRtSession"]

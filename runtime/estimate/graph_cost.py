@@ -121,7 +121,7 @@ def cost(graph: OnnxFile, work: Workload) -> Cost:
         UsageError: the graph has another size.
         GraphError: the shape of a tensor cannot be worked out.
     """
-    padded = _padded(graph, work.size)
+    padded = graph.info.padded(work.size)
     shapes = shapes_of(graph, padded)
     held = {i.name for i in graph.model.graph.initializer}
     layers, uncounted = [], Counter[str]()
@@ -132,11 +132,6 @@ def cost(graph: OnnxFile, work: Workload) -> Cost:
         else:
             layers.append(_layer(node, rule, shapes, held, work, graph))
     return Cost(graph, padded, tuple(layers), uncounted)
-
-
-def _padded(graph: OnnxFile, size: tuple[int, int]) -> tuple[int, int]:
-    height, width = (-(-side // graph.info.divisor) * graph.info.divisor for side in size)
-    return height, width
 
 
 def _layer(

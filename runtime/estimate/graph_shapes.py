@@ -54,12 +54,8 @@ def _fix_inputs(graph: OnnxFile, model: Any, letters: Mapping[str, int]) -> None
     for name, axes in graph.open_inputs.items():
         for dim, axis in zip(inputs[name], axes, strict=True):
             dim.dim_value = graph.size_of(axis, letters)
-    frame = next((dims for name, dims in inputs.items() if name.startswith("frame")), None)
-    if frame is None:
-        return
-    shape = tuple(d.dim_value for d in frame)
-    have = shape[1:3] if shape[-1] == 3 else shape[2:]
-    if have != (letters["H"], letters["W"]):
+    have = graph.frame_size
+    if have is not None and have != (letters["H"], letters["W"]):
         raise UsageError(
             f"{graph.path} is for frames of {have[0]}x{have[1]} only, asked for {letters['H']}x{letters['W']}; "
             f"estimate with --size {have[0]}x{have[1]}, or export the graph with --dynamic"

@@ -206,7 +206,8 @@ def profile(
     frames = _frames(options)
     before, _ = resident_bytes()
     progress("loading", 0, 1)
-    lane = Lane(options.device, progress)
+    said: list[str] = []
+    lane = Lane(options.device, progress, said.append)
     with Interpolator.open(
         options.graph, options.backend, threads=options.threads, lane=lane, opener=watch.open
     ) as network:
@@ -237,7 +238,7 @@ def profile(
             reports=network.reports(),
             layers=_layers(options, walk.size, watch, parts, progress),
             machine=machine,
-            warnings=_warnings(machine, warmup, len(taken.wall)),
+            warnings=(*said, *_warnings(machine, warmup, len(taken.wall))),
         )
 
 
@@ -339,7 +340,7 @@ def _layers(
         return None
     often = {part.part: part.runs_per_interval for part in parts}
     subjects = [Subject(s.part, s.session, s.feeds, often[s.part]) for s in watch.sessions if s.part in often]
-    return layer_report(options.graph, size, subjects, _LAYER_RUNS, progress)
+    return layer_report(options.graph, size, subjects, min(_LAYER_RUNS, options.runs), progress)
 
 
 def _warnings(machine: Machine, warmup: Warmup, count: int) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tweenrt.runtime.profiling.spread import Spread
-from tweenrt.runtime.session import open_session
+from tweenrt.runtime.session import executing, open_session
 from tweenrt.runtime.timing import TimesRuns
 
 Clock = Callable[[], float]
@@ -46,20 +46,24 @@ class WatchedSession:
     """A session that notes how long its runs take; in everything else it is the session.
 
     Attributes:
-        session: the session itself.
         host_ms: milliseconds of every run since `forget`.
         feeds: what the last run before `forget` got; the last of all if there was none before it.
     """
 
     def __init__(self, session: Any, clock: Clock = time.perf_counter) -> None:
-        self.session = session
+        self._opened = session
         self.host_ms: list[float] = []
         self.feeds: Mapping[str, Any] = {}
         self._clock = clock
         self._keeps_feeds = True
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.session, name)
+        return getattr(self._opened, name)
+
+    @property
+    def session(self) -> Any:
+        """The session itself; ``Backend.AUTO`` may take another one when the first frames come."""
+        return executing(self._opened)
 
     @property
     def part(self) -> str:
@@ -71,7 +75,7 @@ class WatchedSession:
         if self._keeps_feeds:
             self.feeds = dict(feeds)
         start = self._clock()
-        results: dict[str, Any] = self.session.run(feeds, **how)
+        results: dict[str, Any] = self._opened.run(feeds, **how)
         self.host_ms.append((self._clock() - start) * 1000)
         return results
 

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import onnx
 import pytest
+from support import fake_tensorrt
 from support.engines import use_plugin_library, write_graph
+from support.fake_cuda import FakeCuda
 
 from tweenrt import cache
 from tweenrt.errors import BackendError, GraphError, UsageError
+from tweenrt.export.passes.attach_bodies import attach_bodies
 from tweenrt.plugins import library
-from tweenrt.runtime import gpu
-from tweenrt.runtime.engines import builder, engine_cache, tensorrt
+from tweenrt.runtime import cuda, gpu
+from tweenrt.runtime.engines import engine_cache, tensorrt
 from tweenrt.runtime.engines.builder import BuildOptions, Built, SizeRange, build_plan
-from tweenrt.runtime.engines.engine_cache import engine_for, entries, prune, read_timings, write_timings
+from tweenrt.runtime.engines.engine_cache import engine_for, entries, read_timings, write_timings
 from tweenrt.runtime.engines.engine_file import read_info, unpack
 from tweenrt.runtime.engines.tensorrt import Flavour, open_tensorrt
 from tweenrt.runtime.gpu import Gpu, Gpus
@@ -47,6 +48,12 @@ def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def graph(tmp_path: Path) -> Path:
     return write_graph(tmp_path, WARP.format("Relu"))
+
+
+def with_bodies(path: Path) -> Path:
+    """The graph at `path` as the stand-in can run it."""
+    onnx.save(attach_bodies(onnx.load(path)), path)
+    return path
 
 
 @pytest.fixture
@@ -101,7 +108,14 @@ def other_options(graph: Path, patch: pytest.MonkeyPatch) -> BuildOptions:
     return replace(OPTIONS, level=1)
 
 
-@pytest.mark.parametrize("change", [other_graph, other_version, other_gpu, other_plugins, other_options])
+def other_targets(graph: Path, patch: pytest.MonkeyPatch) -> BuildOptions:
+    return replace(OPTIONS, targets=("sm86", "sm89"))
+
+
+CHANGES = [other_graph, other_version, other_gpu, other_plugins, other_options, other_targets]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_anything_that_matters_makes_another_engine(
     change: Callable[[Path, pytest.MonkeyPatch], BuildOptions],
     graph: Path,
@@ -112,6 +126,33 @@ def test_anything_that_matters_makes_another_engine(
     second = engine_for(graph, change(graph, monkeypatch))
     assert first != second
     assert len(builds) == 2
+
+
+@pytest.mark.parametrize("targets", [("SM86",), ("sm86", "sm86"), ("Sm86", "sM86")])
+def test_one_target_has_one_name(targets: tuple[str, ...], graph: Path, builds: list[Path]) -> None:
+    first = engine_for(graph, OPTIONS)
+    assert engine_for(graph, replace(OPTIONS, targets=targets)) == first
+    assert builds == [graph]
+    both = [engine_for(graph, replace(OPTIONS, targets=order)) for order in (("sm120", "sm86"), ("SM86", "sm120"))]
+    assert both[0] == both[1]
+    assert read_info(both[0]).targets == ("sm86", "sm120")
+
+
+def test_other_sizes_make_another_engine(tmp_path: Path, builds: list[Path]) -> None:
+    graph = write_graph(tmp_path, OPEN)
+    sizes = [SizeRange.fixed((16, 16)), SizeRange.fixed((16, 32)), SizeRange((16, 16), (16, 16), (16, 32))]
+    sizes.append(SizeRange.fixed((16, 16), batch=2))
+    engines = {engine_for(graph, replace(OPTIONS, sizes=(each,))) for each in sizes * 2}
+    assert len(engines) == len(builds) == len(sizes)
+
+
+def test_the_other_flavour_makes_another_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache_folder = tmp_path / "other cache"
+    fake_tensorrt.install(monkeypatch, cache_folder)
+    graph = with_bodies(write_graph(tmp_path, WARP.format("Relu")))
+    engines = [engine_for(graph, BuildOptions(flavour)) for flavour in Flavour for _ in range(2)]
+    assert [read_info(engine).flavour for engine in engines] == ["tensorrt"] * 2 + ["tensorrt-rtx"] * 2
+    assert len(set(engines)) == 2
 
 
 def test_a_damaged_engine_is_built_again(graph: Path, builds: list[Path]) -> None:
@@ -135,6 +176,28 @@ def test_two_that_want_the_same_engine_do_the_work_once(graph: Path, builds: lis
     assert len(set(found)) == 1
     assert len(found) == 3
     assert builds == [graph]
+
+
+def test_two_processes_that_want_the_same_engine_do_the_work_once(graph: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from tweenrt.runtime.engines import engine_cache\n"
+        "from tweenrt.runtime.engines.builder import BuildOptions\n"
+        "from tweenrt.runtime.engines.tensorrt import Flavour\n"
+        "build = engine_cache.build_plan\n"
+        "def counted(*rest): print('built', flush=True); return build(*rest)\n"
+        "engine_cache.build_plan = counted\n"
+        "print('ready', flush=True); sys.stdin.readline()\n"
+        "print(engine_cache.engine_for(Path(sys.argv[1]), BuildOptions(Flavour.RTX, targets=('sm86',))))"
+    )
+    command = [sys.executable, "-c", code, str(graph)]
+    several = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in several:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    said = sorted((process.communicate("go\n")[0].split() for process in several), key=len)
+    (engine,) = engine_cache.folder().glob("*.engine")
+    assert said == [[str(engine)], ["built", str(engine)]]
 
 
 def test_a_build_that_is_killed_leaves_no_engine(graph: Path, tmp_path: Path) -> None:
@@ -178,17 +241,12 @@ def test_progress_counts_up_to_all_steps(graph: Path) -> None:
     assert seen[-1][1] == seen[-1][2] > 0
 
 
-def test_the_cache_lists_and_prunes(graph: Path) -> None:
+def test_the_cache_lists_what_is_whole_and_what_is_not(graph: Path) -> None:
     engine = engine_for(graph, OPTIONS)
     (engine.parent / "bad.engine").write_bytes(b"nothing")
     listed = {entry.path.name: entry for entry in entries()}
     assert listed[engine.name].info == read_info(engine)
     assert "expected an engine built by tweenrt" in listed["bad.engine"].fault
-    assert [entry.path.name for entry in prune(1.0, time.time())] == ["bad.engine"]
-    assert engine.exists()
-    os.utime(engine, (0, 0))
-    assert [entry.path for entry in prune(1.0, time.time())] == [engine]
-    assert not engine.exists()
 
 
 def test_a_damaged_timing_cache_counts_as_none(tmp_path: Path) -> None:
@@ -246,24 +304,6 @@ def test_sampling_the_nearest_pixel_is_refused(tmp_path: Path) -> None:
         build_plan(write_graph(tmp_path, SAMPLE.format("nearest")), OPTIONS)
 
 
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("g (float[1,4] x) => (float[1,4] y) { y = tweenrt.Unknown (x) }", r"Unknown \(.*\): .*[Pp]lugin not found"),
-        ("g (float[1,4] x, float16[1,4] z) => (float[1,4] y) { y = Add (x, z) }", "Add .*same input types"),
-    ],
-)
-def test_what_the_parser_refuses_is_explained(text: str, says: str, tmp_path: Path) -> None:
-    with pytest.raises(GraphError, match=says):
-        build_plan(write_graph(tmp_path, text), OPTIONS)
-
-
-def test_memory_that_runs_out_is_answered_with_what_to_change(tmp_path: Path) -> None:
-    log = tensorrt.Log(errors=["Requested amount of GPU memory could not be allocated: CUDA out of memory"])
-    text = builder._why(tmp_path / "g.onnx", open_tensorrt(Flavour.RTX), log)
-    assert "build for a smaller --size" in text
-
-
 def test_unknown_targets_and_old_versions_are_refused(graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="has no target sm87; it has sm120"):
         build_plan(graph, replace(OPTIONS, targets=("sm87",)))
@@ -281,3 +321,65 @@ def test_a_machine_without_a_driver_says_so(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(gpu.ctypes, "CDLL", absent)
     assert "no NVIDIA driver" in gpu.find_gpus().detail
     gpu.find_gpus.cache_clear()
+
+
+def test_an_engine_is_built_on_the_gpu_that_it_is_for(graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, done = open_tensorrt(Flavour.RTX).module, list[tuple[str, int]]()
+
+    class Gpus2(FakeCuda):
+        def cudaSetDevice(self, device: int) -> tuple[object]:  # noqa: N802
+            done.append((f"GPU {device}", threading.get_ident()))
+            return super().cudaSetDevice(device)
+
+    def made(logger: object) -> object:
+        done.append(("builder", threading.get_ident()))
+        return real(logger)
+
+    real = module.Builder
+    monkeypatch.setattr(module, "Builder", made)
+    monkeypatch.setattr(cuda.Lane, "_runtime", Gpus2(gpus=2))
+    two = (Gpu("NVIDIA A", "sm86"), Gpu("NVIDIA B", "sm89"))
+    monkeypatch.setattr(engine_cache, "find_gpus", lambda: Gpus(two, ""))
+    engine = engine_for(graph, replace(OPTIONS, targets=()), device=1)
+    assert read_info(engine).device == "NVIDIA B (sm89)"
+    assert [what for what, _ in done] == ["GPU 1", "builder"]
+    assert len({thread for _, thread in done}) == 1, "a GPU is current in one thread, and another one builds"
+
+
+@pytest.mark.parametrize(
+    ("gpus", "targets", "says"),
+    [
+        (Gpus((Gpu("NVIDIA A", "sm86"),), ""), (), r"GPU 5 was asked for, this machine has 1: 0 is NVIDIA A \(sm86\)"),
+        (Gpus((), "no NVIDIA driver"), (), "GPU 5 was asked for: no NVIDIA driver. Leave --device out"),
+        (Gpus((), "no NVIDIA driver"), ("sm86",), "built without a GPU; leave --device or --target out"),
+    ],
+)
+def test_a_gpu_that_is_not_there_is_refused(
+    gpus: Gpus, targets: tuple[str, ...], says: str, graph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_cache, "find_gpus", lambda: gpus)
+    with pytest.raises(UsageError, match=says):
+        engine_for(graph, replace(OPTIONS, targets=targets), device=5)
+
+
+def test_portable_and_targets_exclude_each_other(graph: Path) -> None:
+    with pytest.raises(UsageError, match=r"targets \(sm86\) and portable exclude each other"):
+        engine_for(graph, replace(OPTIONS, portable=True))
+
+
+def test_an_engine_that_samples_the_nearest_pixel_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The self-test runs on the GPU before an engine is handed out; the stand-in runs what is in the graph."""
+    cache_folder = tmp_path / "other cache"
+    fake_tensorrt.install(monkeypatch, cache_folder)
+    good = with_bodies(write_graph(tmp_path, WARP.format("Relu")))
+    assert engine_for(good, BuildOptions(Flavour.TENSORRT)).is_file()
+    bad = onnx.load(good)
+    for body in bad.functions:
+        for node in body.node:
+            for attribute in node.attribute:
+                if node.op_type == "GridSample" and attribute.name == "mode":
+                    attribute.s = b"nearest"
+    onnx.save(bad, tmp_path / "bad.onnx")
+    with pytest.raises(GraphError, match="does not sample between pixels"):
+        engine_for(tmp_path / "bad.onnx", BuildOptions(Flavour.TENSORRT))
+    assert len(list(cache_folder.rglob("*.engine"))) == 1

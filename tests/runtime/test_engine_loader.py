@@ -16,7 +16,7 @@ from support.gpu_machine import Machine, drawn, frames, same
 from tweenrt.errors import BackendError, EngineError, UsageError
 from tweenrt.plugins import library
 from tweenrt.runtime import Backend, Interpolator, Lane, open_session
-from tweenrt.runtime.engines import engine_cache
+from tweenrt.runtime.engines import engine_cache, engine_loader
 from tweenrt.runtime.engines.builder import BuildOptions, SizeRange
 from tweenrt.runtime.engines.engine_cache import engine_for
 from tweenrt.runtime.engines.engine_file import EngineInfo, pack, unpack
@@ -24,6 +24,7 @@ from tweenrt.runtime.engines.tensorrt import Flavour
 from tweenrt.runtime.gpu import Gpus
 
 FLAVOURS = (Backend.TENSORRT, Backend.TENSORRT_RTX)
+ADVICE = "smaller --size .*--batch 1, convert the graph .*fp16`, or close other programs"
 
 
 @pytest.fixture
@@ -110,12 +111,48 @@ def test_a_plan_that_tensorrt_refuses_is_told(machine: Machine, tmp_path: Path) 
         open_session(engine)
 
 
+@pytest.mark.parametrize(("where", "what"), [("engine", "load"), ("context", "run")])
+def test_memory_that_runs_out_when_it_is_loaded_is_answered_with_what_to_change(
+    machine: Machine, graph: Path, where: str, what: str
+) -> None:
+    engine = engine_for(graph, BuildOptions(Flavour.TENSORRT, (SizeRange.fixed((64, 96)),)))
+    machine.trt.full_at = where
+    with pytest.raises(BackendError, match=rf"cannot {what} it: .*\(out of memory\)\. The GPU .*{ADVICE}"):
+        open_session(engine)
+
+
+def test_memory_that_runs_out_in_a_run_is_answered_with_what_to_change(machine: Machine, graph: Path) -> None:
+    with Interpolator.open(graph, Backend.TENSORRT) as network:
+        machine.trt.full_at = "run"
+        with pytest.raises(BackendError, match=rf"failed: .*\(out of memory\)\. The GPU .*{ADVICE}"):
+            network.between(*frames(2), [0.5])
+
+
+def test_a_runtime_that_does_not_start_is_told(machine: Machine, graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = engine_for(graph, BuildOptions(Flavour.TENSORRT, (SizeRange.fixed((64, 96)),)))
+
+    def runtime(_: object) -> None:
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+
+    monkeypatch.setattr(machine.trt, "Runtime", runtime)
+    with pytest.raises(BackendError, match="cannot start: it gave no reason; `tweenrt doctor`"):
+        open_session(engine)
+
+
+def test_without_a_gpu_an_engine_is_answered_with_its_graph(
+    machine: Machine, graph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = engine_for(graph, BuildOptions(Flavour.TENSORRT, (SizeRange.fixed((64, 96)),)))
+    monkeypatch.setattr(engine_loader, "find_gpus", lambda: Gpus((), "no NVIDIA driver"))
+    with pytest.raises(BackendError, match=r"no NVIDIA driver\. An engine runs nowhere else: run the graph") as refused:
+        open_session(engine)
+    assert "--backend" not in str(refused.value)
+
+
 @pytest.mark.parametrize("backend", FLAVOURS)
 def test_without_a_gpu_the_message_says_so(
     machine: Machine, graph: Path, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tweenrt.runtime.engines import engine_loader
-
     monkeypatch.setattr(engine_loader, "find_gpus", lambda: Gpus((), "no NVIDIA driver"))
     with pytest.raises(BackendError, match=r"GPU 0 was asked for: no NVIDIA driver\. Without a GPU use --backend"):
         open_session(graph, backend)
@@ -149,7 +186,7 @@ def test_building_is_told_to_who_opened_the_lane(
 ) -> None:
     told: list[object] = []
 
-    def build(path: Path, options: BuildOptions, progress: Any, _: bytes) -> Any:
+    def build(path: Path, options: BuildOptions, progress: Any, *_: object) -> Any:
         told.append(progress)
         return fake_tensorrt.build_quickly(path, options)
 

@@ -25,7 +25,10 @@ FILES = (
     "runtime/engines/engine_cache.py",
     "runtime/engines/engine_loader.py",
     "runtime/engines/execution.py",
+    "runtime/engines/half_pixel.py",
     "runtime/engines/parse_errors.py",
+    "runtime/engines/profiles.py",
+    "runtime/engines/runner.py",
     "runtime/engines/tensorrt.py",
 )
 """Every file that handles objects of TensorRT's."""
@@ -44,6 +47,8 @@ ROLES = {
     "_configure()": "IBuilderConfig",
     "_profile()": "IOptimizationProfile",
     "progress_monitor()": "IProgressMonitor",
+    "monitor": "IProgressMonitor",
+    "_deserialised()": "ICudaEngine",
     "_profiler()": "IProfiler",
     "logger": "ILogger",
     "_logger()": "ILogger",
@@ -54,8 +59,6 @@ ROLES = {
     "context": "IExecutionContext",
     ".context": "IExecutionContext",
     "context()": "IExecutionContext",
-    "_context()": "IExecutionContext",
-    "another_context()": "IExecutionContext",
     "creator": "IPluginCreatorV3One",
     "listening()": None,  # (logger, log)
     "_capabilities()": None,  # name → value
@@ -66,7 +69,12 @@ ROLES = {
 }
 """What the names that are ``Any`` in those files stand for."""
 
-OURS = {("ILogger", "kept"), ("IProgressMonitor", "raise_if_stopped"), ("IProfiler", "totals")}
+OURS = {
+    ("ILogger", "kept"),
+    ("IProgressMonitor", "raise_if_stopped"),
+    ("IProgressMonitor", "stop"),
+    ("IProfiler", "totals"),
+}
 """What our classes add to the TensorRT classes that they are made from."""
 
 BY_NAME = {("TensorIOMode", "<mode>"): ("INPUT", "OUTPUT")}
@@ -222,3 +230,15 @@ def test_the_table_says_what_the_installed_package_has() -> None:
         stored = {name: table().forms(owner, name).get(version) for name in members}
         assert stored == members, owner
     assert table().forms("ICudaEngine", SELF).keys() == set(table().versions)
+
+
+def test_the_documentation_names_the_versions_that_are_checked() -> None:
+    text = (ROOT / "docs" / "deploy-on-jetson.md").read_text()
+    said = re.search(r"fits the interface of TensorRT ([\d., and]+\d)\s", text)
+    checked = [version for version in table().versions if version not in RTX]
+    assert said is not None
+    assert re.findall(r"[\d.]+\d", said[1]) == checked
+    rows = [row.split("|") for row in text.splitlines() if re.match(r"\| \d", row)]
+    meant = {row[5].strip() for row in rows if row[7].strip() != "no" and not row[7].strip().startswith("no,")}
+    series = {version.rpartition(".")[0] for version in checked}
+    assert {".".join(version.split(".")[:2]) for version in meant} <= series

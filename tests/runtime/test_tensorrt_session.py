@@ -20,7 +20,7 @@ from support.gpu_machine import TIMES, Machine, drawn, frames, same
 from tweenrt.contract import TimeInput
 from tweenrt.errors import BackendError
 from tweenrt.runtime import Backend, Interpolator, Lane, open_session
-from tweenrt.runtime.engines.execution import _MOST_GRAPHS
+from tweenrt.runtime.engines.runner import _MOST_GRAPHS
 from tweenrt.runtime.engines.tensorrt import Flavour
 from tweenrt.runtime.engines.tensorrt_session import TensorRtSession
 from tweenrt.runtime.gpu import Gpu, Gpus
@@ -192,9 +192,9 @@ def test_auto_takes_tensorrt_where_there_is_a_gpu(
 ) -> None:
     from tweenrt.runtime import session
 
-    assert isinstance(open_session(graph), TensorRtSession)
+    assert isinstance(session.executing(open_session(graph)), TensorRtSession)
     monkeypatch.setattr(session, "find_gpus", lambda: Gpus((), "none"))
-    assert not isinstance(open_session(graph), TensorRtSession)
+    assert not isinstance(session.executing(open_session(graph)), TensorRtSession)
 
 
 def test_times_and_layers_are_measured(machine: Machine, graph: Path) -> None:

@@ -1,6 +1,6 @@
 """NVDEC, NVENC and our conversion kernels without a GPU: PyAV's own codecs, and the kernels on the emulator.
 
-Memory and streams are those of `support.fake_cuda`, where work that is queued runs when its thread waits for it. What
+Memory and streams are those of `support.fake_cuda`, where work that is queued runs when its stream is waited for. What
 a real machine demands is demanded here: a thread makes its GPU the current one first; a decoded picture is there once
 the default stream was waited for, and only until the decoder needs its surface again; an encoder is given pictures that
 are computed, with chroma right behind luma.
@@ -37,7 +37,7 @@ _LOSSLESS = {"qp": "0", "preset": "ultrafast"}
 
 
 class ThreadedCuda(FakeCuda):
-    """A queue for every thread, as each has a stream of its own.
+    """A GPU that several threads use, each with a stream of its own.
 
     Attributes:
         waited: whether the default stream was waited for since a picture was last taken from the decoder.
@@ -45,34 +45,16 @@ class ThreadedCuda(FakeCuda):
     """
 
     def __init__(self, gpus: int = 1) -> None:
-        self._lock, self._mine = threading.RLock(), threading.local()
-        self._queues: dict[int, list[Any]] = {}
+        super().__init__(gpus)
         self.waited = False
         self.unwritten: set[int] = set()
-        super().__init__(gpus)
-
-    @property
-    def _queue(self) -> list[Any]:
-        return self._queues.setdefault(threading.get_ident(), [])
-
-    @_queue.setter
-    def _queue(self, queue: list[Any]) -> None:
-        self._queues[threading.get_ident()] = queue
-
-    @property
-    def _captured(self) -> list[Any] | None:
-        return getattr(self._mine, "captured", None)
-
-    @_captured.setter
-    def _captured(self, captured: list[Any] | None) -> None:
-        self._mine.captured = captured
 
     @property
     def current(self) -> bool:
         """Whether this thread has made a GPU the current one."""
-        return getattr(self._mine, "current", False)
+        return hasattr(self._mine, "gpu")
 
-    def enqueue_write(self, address: int, work: Callable[[], object]) -> None:
+    def enqueue_write(self, address: int, work: Callable[[], object], stream: int) -> None:
         """Queue `work`, which writes to `address`."""
         self.unwritten.add(address)
 
@@ -80,27 +62,11 @@ class ThreadedCuda(FakeCuda):
             work()
             self.unwritten.discard(address)
 
-        self.enqueue(write)
-
-    def bytes_at(self, address: int, size: int) -> Any:
-        with self._lock:
-            return super().bytes_at(address, size)
+        self.enqueue(write, stream)
 
     def array(self, address: int, pitch: int, rows: int) -> Any:
         """Rows in live memory, uint8 [rows, pitch], to read or write."""
         return np.frombuffer(self.bytes_at(address, pitch * rows), np.uint8).reshape(rows, pitch)
-
-    def cudaSetDevice(self, device: int) -> tuple[Any]:  # noqa: N802
-        self._mine.current = True
-        return super().cudaSetDevice(device)
-
-    def cudaMalloc(self, size: int) -> tuple[Any, int]:  # noqa: N802
-        with self._lock:
-            return super().cudaMalloc(size)
-
-    def cudaFree(self, devPtr: int) -> tuple[Any]:  # noqa: N802, N803
-        with self._lock:
-            return super().cudaFree(devPtr)
 
     def cudaStreamSynchronize(self, stream: int) -> tuple[Any]:  # noqa: N802
         if stream:
@@ -112,12 +78,11 @@ class ThreadedCuda(FakeCuda):
         self, dst: int, dpitch: int, src: int, spitch: int, width: int, height: int, kind: Any, stream: int
     ) -> tuple[Any]:
         assert kind is self.cudaMemcpyKind.cudaMemcpyDeviceToDevice
-        assert stream == 77
 
         def copy() -> None:
             self.array(dst, dpitch, height)[:, :width] = self.array(src, spitch, height)[:, :width]
 
-        self.enqueue_write(dst, copy)
+        self.enqueue_write(dst, copy, stream)
         return (real.cudaError_t.cudaSuccess,)
 
 
@@ -234,7 +199,6 @@ class EmulatedLibrary:
 
     def _queue(self, call: Callable[[], int], writes: int, stream: ctypes.c_void_p) -> int:
         assert self._cuda.current
-        assert stream.value == 77
 
         def run() -> None:
             with self._lock:
@@ -243,7 +207,7 @@ class EmulatedLibrary:
                 assert not self._emulator.simt_error(), self._emulator.simt_error()
 
         if not self.status:
-            self._cuda.enqueue_write(writes, run)
+            self._cuda.enqueue_write(writes, run, stream.value or 0)
         return self.status
 
 

@@ -6,12 +6,16 @@
 //     out frame_t float 1 3 -1 -1
 //     blend
 //
-// which is in0 + (in1 - in0) * t, where t is the last input; `mean` has no t. `encode` doubles its input, and
-// `synthesis` blends half of its third and fourth. "fails 3" lets all runs but the first three fail.
+// "from 1 3 16 16 at 1 3 32 32 to 1 3 64 64" names the shape that it is tuned for too, which is the largest otherwise.
+// More of these are further optimisation profiles; a context starts on the first one.
+//
+// What it computes is in0 + (in1 - in0) * t, where t is the last input; `mean` has no t. `encode` doubles its input,
+// and `synthesis` blends half of its third and fourth. "fails 3" lets all runs but the first three fail.
 #include <NvInferRuntime.h>
 #include <cuda_fp16.h>
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -37,7 +41,13 @@ void say(ILogger::Severity severity, char const* text) {
 struct Tensor {
     bool is_input = false;
     DataType type = DataType::kFLOAT;
-    Dims shape{}, least{}, most{};
+    Dims shape{};
+    struct Span {
+        Dims least{}, best{}, most{};
+    };
+    std::vector<Span> spans;  // of each profile; one of an input that is fixed
+
+    Span const& span(int32_t profile) const { return spans[spans.size() > 1 ? static_cast<size_t>(profile) : 0]; }
 };
 
 struct Plan {
@@ -45,6 +55,12 @@ struct Plan {
     std::map<std::string, Tensor> tensors;
     std::string work;
     long runs = -1;
+
+    int32_t profiles() const {
+        size_t most = 1;
+        for (auto const& [name, tensor] : tensors) most = std::max(most, tensor.spans.size());
+        return static_cast<int32_t>(most);
+    }
 };
 
 Dims read_dims(std::istringstream& line) {
@@ -52,6 +68,12 @@ Dims read_dims(std::istringstream& line) {
     for (long size; dims.nbDims < Dims::MAX_DIMS && line >> size;) dims.d[dims.nbDims++] = size;
     line.clear();
     return dims;
+}
+
+size_t count_of(Dims const& dims) {
+    size_t count = 1;
+    for (int32_t axis = 0; axis < dims.nbDims; ++axis) count *= static_cast<size_t>(dims.d[axis]);
+    return count;
 }
 
 void read_tensor(std::istringstream& line, bool is_input, Plan& plan) {
@@ -63,9 +85,19 @@ void read_tensor(std::istringstream& line, bool is_input, Plan& plan) {
                   : type == "half"  ? DataType::kHALF
                   : type == "uint8" ? DataType::kUINT8
                                     : DataType::kINT64;
-    tensor.shape = tensor.least = tensor.most = read_dims(line);
-    if (line >> word) tensor.least = read_dims(line);
-    if (line >> word) tensor.most = read_dims(line);
+    tensor.shape = read_dims(line);
+    while (line >> word) {
+        Dims const dims = read_dims(line);
+        if (word == "from")
+            tensor.spans.push_back({dims, dims, dims});
+        else if (word == "at")
+            tensor.spans.back().best = dims;
+        else
+            tensor.spans.back().most = dims;
+    }
+    if (tensor.spans.empty()) tensor.spans.push_back({tensor.shape, tensor.shape, tensor.shape});
+    for (auto& span : tensor.spans)
+        if (count_of(span.best) == count_of(span.least)) span.best = span.most;
     plan.names.push_back(name);
     plan.tensors[name] = tensor;
 }
@@ -90,12 +122,6 @@ std::unique_ptr<Plan> read_plan(std::string const& text) {
 }
 
 size_t bytes_of(DataType type) { return type == DataType::kUINT8 ? 1 : type == DataType::kHALF ? 2 : 4; }
-
-size_t count_of(Dims const& dims) {
-    size_t count = 1;
-    for (int32_t axis = 0; axis < dims.nbDims; ++axis) count *= static_cast<size_t>(dims.d[axis]);
-    return count;
-}
 
 // Where a run finds a tensor.
 struct Bound {
@@ -148,11 +174,19 @@ class Context final : public IExecutionContext, private StandInVExecutionContext
 
   private:
     IExecutionContext* getPImpl() noexcept override { return this; }
+    bool setOptimizationProfileAsync(int32_t profile, cudaStream_t) noexcept override {
+        ++counts["profiles"];
+        if (profile < 0 || profile >= plan_.profiles()) return false;
+        profile_ = profile;
+        for (auto const& [name, tensor] : plan_.tensors) shapes_[name] = tensor.shape;
+        return true;
+    }
     bool setInputShape(char const* name, Dims const& dims) noexcept override {
         Tensor const& tensor = plan_.tensors.at(name);
+        Tensor::Span const& span = tensor.span(profile_);
         bool fits = dims.nbDims == tensor.shape.nbDims;
         for (int32_t axis = 0; fits && axis < dims.nbDims; ++axis)
-            fits = tensor.least.d[axis] <= dims.d[axis] && dims.d[axis] <= tensor.most.d[axis];
+            fits = span.least.d[axis] <= dims.d[axis] && dims.d[axis] <= span.most.d[axis];
         if (fits)
             shapes_[name] = dims;
         else
@@ -194,6 +228,7 @@ class Context final : public IExecutionContext, private StandInVExecutionContext
     Plan const& plan_;
     std::map<std::string, Dims> shapes_;
     std::map<std::string, void*> addresses_;
+    int32_t profile_ = 0;
     long runs_ = 0;
 };
 
@@ -220,10 +255,13 @@ class Engine final : public ICudaEngine, private StandInVCudaEngine {
     }
     Dims getTensorShape(char const* name) const noexcept override { return plan_->tensors.at(name).shape; }
     DataType getTensorDataType(char const* name) const noexcept override { return plan_->tensors.at(name).type; }
+    int32_t getNbOptimizationProfiles() const noexcept override { return plan_->profiles(); }
     Dims getProfileShape(char const* name, int32_t profile, OptProfileSelector select) const noexcept override {
-        Tensor const& tensor = plan_->tensors.at(name);
-        if (profile != 0) fake_cuda_fault("a profile that is not there");
-        return select == OptProfileSelector::kMIN ? tensor.least : tensor.most;
+        if (profile < 0 || profile >= plan_->profiles()) fake_cuda_fault("a profile that is not there");
+        Tensor::Span const& span = plan_->tensors.at(name).span(profile);
+        return select == OptProfileSelector::kMIN   ? span.least
+               : select == OptProfileSelector::kOPT ? span.best
+                                                    : span.most;
     }
     IExecutionContext* createExecutionContext(ExecutionContextAllocationStrategy) noexcept override {
         return new Context(*plan_);
@@ -286,12 +324,12 @@ Registry registry;
 extern "C" {
 
 // Settings: "version", "refuse_plugins", "no_runtime". Counts: "contexts", "engines", "runtimes" (that are there),
-// "enqueues", "libraries", "kernels" (that were handed over, since the reset).
+// "enqueues", "libraries", "profiles" (changes of the profile), "kernels" (that were handed over), since the reset.
 void fake_nvinfer_set(char const* name, long value) { settings[name] = value; }
 long fake_nvinfer_get(char const* name) { return counts[name]; }
 void fake_nvinfer_reset() {
     settings = {{"version", NV_TENSORRT_VERSION}};
-    counts["enqueues"] = counts["libraries"] = counts["kernels"] = 0;
+    counts["enqueues"] = counts["libraries"] = counts["profiles"] = counts["kernels"] = 0;
     registry.forget();
 }
 

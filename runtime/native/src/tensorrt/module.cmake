@@ -25,7 +25,7 @@ function(tweenrt_tensorrt_module name headers)
 endfunction()
 
 set(tensorrt_sources backend.cpp context.cpp cuda.cpp engine.cpp graphs.cpp kernel_cache.cpp library.cpp log.cpp
-  plugins.cpp session.cpp staging.cpp)
+  plugins.cpp profiles.cpp session.cpp staging.cpp)
 tweenrt_tensorrt_module(tensorrt "${TensorRTHeaders_INCLUDE_DIR}" ${tensorrt_sources})
 tweenrt_tensorrt_module(tensorrt_rtx "${TensorRTRTXHeaders_INCLUDE_DIR}" ${tensorrt_sources})
 target_compile_definitions(tweenrt_tensorrt_rtx PRIVATE TWEENRT_RTX)

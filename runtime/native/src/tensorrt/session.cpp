@@ -4,36 +4,13 @@ namespace tweenrt::native {
 namespace {
 
 using nvinfer1::Dims;
-using nvinfer1::OptProfileSelector;
 using nvinfer1::TensorIOMode;
-
-constexpr int32_t kProfile = 0;
-
-Shape shape_of(Dims const& dims) {
-    Shape shape;
-    shape.rank = dims.nbDims < 0 ? 0 : dims.nbDims;
-    for (int32_t axis = 0; axis < shape.rank; ++axis) shape.sizes[axis] = dims.d[axis];
-    return shape;
-}
 
 Dims dims_of(Shape const& shape) {
     Dims dims{};
     dims.nbDims = shape.rank;
     for (int32_t axis = 0; axis < shape.rank; ++axis) dims.d[axis] = shape.sizes[axis];
     return dims;
-}
-
-bool is_open(Shape const& shape) {
-    for (int32_t axis = 0; axis < shape.rank; ++axis)
-        if (shape.sizes[axis] < 0) return true;
-    return false;
-}
-
-std::string text_of(Shape const& shape) {
-    std::string text;
-    for (int32_t axis = 0; axis < shape.rank; ++axis)
-        text += (axis == 0 ? "" : "x") + std::to_string(shape.sizes[axis]);
-    return text;
 }
 
 Element element_of(nvinfer1::DataType type, std::string const& name, std::string const& path) {
@@ -92,6 +69,7 @@ tweenrt_status EngineSession::set_shapes(Shape const* inputs, Report& report) no
     return lane_.call(report, [&] {
         Listening const listening(log_);
         graphs_->clear();  // they belong to the shapes that they were captured with
+        set_profile(inputs);
         for (int32_t k = 0; k < inputs_; ++k) set_shape(ports_[k], inputs[k]);
         for (size_t k = inputs_; k < ports_.size(); ++k) {
             ports_[k].now = shape_of(context_->get()->getTensorShape(ports_[k].name.c_str()));
@@ -103,19 +81,33 @@ tweenrt_status EngineSession::set_shapes(Shape const* inputs, Report& report) no
     });
 }
 
+// A context starts on the first profile. One context is enough, and takes the memory of one: frames of a handle have
+// one size at a time, and the graphs of another size would not be valid any more in any case.
+void EngineSession::set_profile(Shape const* inputs) {
+    std::vector<Wanted> wanted;
+    for (int32_t k = 0; k < inputs_; ++k) wanted.push_back({ports_[k].name.c_str(), &inputs[k]});
+    int32_t const profile = profile_for(*engine_, wanted.data(), inputs_);
+    if (profile < 0) {
+        int32_t k = 0;
+        while (k + 1 < inputs_ && is_taken(*engine_, wanted[k])) ++k;
+        refuse(ports_[k], inputs[k]);
+    }
+    if (profile == profile_) return;
+    if (!context_->get()->setOptimizationProfileAsync(profile, lane_.stream()))
+        throw Fault(TWEENRT_STATUS_BACKEND_FAILED, path_ + ": " + library_.title() + " does not take the profile " +
+                                                       std::to_string(profile) + ": " + log_.error());
+    profile_ = profile;
+}
+
 void EngineSession::set_shape(Named& input, Shape const& shape) {
-    if (!context_->get()->setInputShape(input.name.c_str(), dims_of(shape)))
-        throw Fault(TWEENRT_STATUS_UNSUPPORTED, path_ + ": not built for " + input.name + " of " + text_of(shape) +
-                                                    ", only for " + range(input) + "; build an engine for this size");
+    if (!context_->get()->setInputShape(input.name.c_str(), dims_of(shape))) refuse(input, shape);
     input.now = shape;
 }
 
-std::string EngineSession::range(Named const& input) const {
-    if (!is_open(input.shape)) return text_of(input.shape);
-    auto end = [&](OptProfileSelector which) {
-        return text_of(shape_of(engine_->getProfileShape(input.name.c_str(), kProfile, which)));
-    };
-    return end(OptProfileSelector::kMIN) + " to " + end(OptProfileSelector::kMAX);
+void EngineSession::refuse(Named const& input, Shape const& shape) const {
+    throw Fault(TWEENRT_STATUS_UNSUPPORTED, path_ + ": not built for " + input.name + " of " + text_of(shape) +
+                                                ", only for " + ranges(*engine_, input.name.c_str()) +
+                                                "; build an engine for this size");
 }
 
 tweenrt_status EngineSession::run(Tensor* const* inputs, Tensor* const* outputs, Report& report) noexcept {

@@ -9,6 +9,7 @@
 #include "context.h"
 #include "engine.h"
 #include "graphs.h"
+#include "profiles.h"
 
 namespace tweenrt::native {
 
@@ -38,8 +39,9 @@ class EngineSession final : public Session {
 
     static Port port(Named const& named) { return {named.name.c_str(), named.element, named.shape}; }
     void add_ports(nvinfer1::TensorIOMode mode);
+    void set_profile(Shape const* inputs);
     void set_shape(Named& input, Shape const& shape);
-    std::string range(Named const& input) const;
+    [[noreturn]] void refuse(Named const& input, Shape const& shape) const;
     void bind();
     void capture();
     void enqueue();
@@ -52,6 +54,7 @@ class EngineSession final : public Session {
     std::unique_ptr<Context> context_;
     std::vector<Named> ports_;  // inputs, then outputs
     int32_t inputs_ = 0;
+    int32_t profile_ = 0;  // that the context is on
     std::unique_ptr<Graphs> graphs_;
     std::vector<void*> addresses_;  // of `ports_`, in the present run
     bool captures_ = true;
