@@ -18,6 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
 import record
@@ -41,6 +42,8 @@ outside of the graphs. Memory is the peak of the process.
 - Networks that differ in their weights only have one row: rife-4.0 for 4.1, and so on through the releases of
   `export/models/rife_v4.py`; ugsp for ugsp-distill.
 - The longest module is that of the tree's first level, with its share of the time of all layers.
+- `on`: the machine and the day, below. Rows of different machines cannot be compared, nor can those of RIFE and EMA-VFI
+  from before 2026-12-01 and from after it, when `WarpResize` came (RIFE 4.25: 5 to 13 % less, see `peers.md`).
 - `load`: processes that wanted a core on average in the minute before; above the number of cores, other programs took
   part of the time, and only CPU can be compared. Where the process was bound to some of the cores, other programs were
   bound to the others.
@@ -92,17 +95,19 @@ def write(rows: list[record.Row]) -> None:
 
     order = registry.names()
     rows.sort(key=lambda row: (order.index(str(row["model"])), list(SIZES).index(str(row["size"])), str(row[KEY])))
-    columns = ("threads", "n", "p50", "p90", "p99", "cpu", "around", "peak_mb", "load", "longest")
+    machines = _machines(rows)
+    columns = ("on", "threads", "n", "p50", "p90", "p99", "cpu", "around", "peak_mb", "load", "longest")
     table = [["model", "size", "backend", *columns[:-3], "peak MB", "load", "longest module"]]
     for row in rows:
+        known = row | {"on": machines.get(_machine(row), "")}
         cells = (
-            [str(row[c]) for c in columns]
+            [str(known[c]) for c in columns]
             if "refused" not in row
             else [""] * (len(columns) - 1) + [str(row["refused"])]
         )
         table.append([str(row[c]) for c in ("model", "size", "backend")] + cells)
-    machines = {record.describe(_without_load(row)): None for row in rows if "machine" in row}
-    notes = _NOTES.format(machines="\n".join(f"  - {machine}" for machine in machines))
+    listed = (f"  - {letter}: {machine}" for machine, letter in machines.items() if machine)
+    notes = _NOTES.format(machines="\n".join(listed))
     record.write(NAME, {"rows": rows}, "Latency of `tweenrt profile`", notes, table)
 
 
@@ -113,9 +118,18 @@ def recorded() -> list[record.Row]:
     return found
 
 
-def _without_load(row: record.Row) -> dict[str, object]:
-    """The machine of a row, without how busy it was, which has a column of its own."""
-    return {name: value for name, value in dict(row["machine"]).items() if name != "load_average"}  # type: ignore[call-overload]
+def _machines(rows: list[record.Row]) -> dict[str, str]:
+    """Machine → the letter that stands for it, in the order of the days on which they measured."""
+    days = {_machine(row): str(dict(row["machine"])["date"]) for row in rows if "machine" in row}  # type: ignore[call-overload]
+    return dict(zip(sorted(days, key=lambda machine: (days[machine], machine)), ascii_uppercase, strict=False))
+
+
+def _machine(row: record.Row) -> str:
+    """The machine of a row in words, without how busy it was, which has a column of its own; empty where it is unknown."""
+    if "machine" not in row:
+        return ""
+    facts = {name: value for name, value in dict(row["machine"]).items() if name != "load_average"}  # type: ignore[call-overload]
+    return record.describe(facts)
 
 
 def _arguments() -> Any:
