@@ -125,7 +125,7 @@ def _machines(rows: list[record.Row]) -> dict[str, str]:
 
 
 def _machine(row: record.Row) -> str:
-    """The machine of a row in words, without how busy it was, which has a column of its own; empty where it is unknown."""
+    """The machine of a row in words, without how busy it was, which has a column of its own; empty if unknown."""
     if "machine" not in row:
         return ""
     facts = {name: value for name, value in dict(row["machine"]).items() if name != "load_average"}  # type: ignore[call-overload]
