@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import onnxruntime
 import pytest
 from support import graphs
 
 from tweenrt.runtime import Backend, Lane, onnxruntime_session, open_session
 from tweenrt.runtime.gpu import Gpu, Gpus
+from tweenrt.runtime.onnxruntime_session import OnnxRuntimeSession
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
@@ -54,3 +57,21 @@ def test_openvino_comes_first_only_where_onnx_runtime_has_no_gpu(
     monkeypatch.setattr(onnxruntime_session, "_providers", lambda _: [CPU])
     with closing(open_session(graphs.blend(tmp_path / "blend.onnx"))) as session:
         assert type(session).__name__ == ("OnnxRuntimeSession" if with_gpu else "OpenVinoSession")
+
+
+def test_memory_is_given_back_after_the_first_run_of_each_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a first run took piece by piece would else stay beside the one block of later runs."""
+    session = OnnxRuntimeSession(graphs.blend(tmp_path / "blend.onnx"))
+    options: list[Any] = []
+    real = session._session
+
+    def run(names: None, feeds: dict[str, Any], chosen: Any) -> Any:
+        options.append(chosen and chosen.get_run_config_entry("memory.enable_memory_arena_shrinkage"))
+        return real.run(names, feeds, chosen)
+
+    monkeypatch.setattr(session, "_session", SimpleNamespace(run=run))
+    for height in (8, 16, 8):
+        frame = np.zeros((1, 3, height, 8), np.float32)
+        for _ in range(2):
+            session.run({"frame0": frame, "frame1": frame, "t": np.zeros((1, 1, 1, 1), np.float32)})
+    assert options == ["cpu:0", None, "cpu:0", None, None, None]
