@@ -43,7 +43,9 @@ outside of the graphs. Memory is the peak of the process.
   `export/models/rife_v4.py`; ugsp for ugsp-distill.
 - The longest module is that of the tree's first level, with its share of the time of all layers.
 - `on`: the machine and the day, below. Rows of different machines cannot be compared, nor can those of RIFE and EMA-VFI
-  from before 2026-12-01 and from after it, when `WarpResize` came (RIFE 4.25: 5 to 13 % less, see `peers.md`).
+  from before 2026-12-01 and from after it, when `WarpResize` came (`plugins/warp_resize/README.md`). On C, tests ran
+  beside most rows: times are up to twice those of an idle machine. Where a process was killed, that was before memory
+  was given back after the first run for a size; AMT-S at 1080p has fitted since.
 - `load`: processes that wanted a core on average in the minute before; above the number of cores, other programs took
   part of the time, and only CPU can be compared. Where the process was bound to some of the cores, other programs were
   bound to the others.
