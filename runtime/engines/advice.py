@@ -13,9 +13,14 @@ def is_full(errors: Sequence[str]) -> bool:
     return any(word in said for word in _FULL)
 
 
+def last_said(errors: Sequence[str]) -> str:
+    """The last of TensorRT's messages in one line."""
+    return errors[-1].splitlines()[0] if errors else "it gave no reason"
+
+
 def why(errors: Sequence[str]) -> str:
     """The last of TensorRT's messages in one line, and what to change where an engine needs too much memory."""
-    said = errors[-1].splitlines()[0] if errors else "it gave no reason"
+    said = last_said(errors)
     if not is_full(errors):
         return said
     return (
@@ -24,4 +29,4 @@ def why(errors: Sequence[str]) -> str:
     )
 
 
-__all__ = ["is_full", "why"]
+__all__ = ["is_full", "last_said", "why"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tweenrt.runtime.engines.advice import is_full
+from tweenrt.runtime.engines.advice import is_full, last_said
 
 MIB = 1 << 20
 _REQUESTED = re.compile(r"requested (?:size was |amount of gpu memory \()(\d+) bytes")
@@ -19,8 +19,7 @@ def why_not_built(errors: Sequence[str], workspace_mib: int | None) -> str:
         errors: what the builder said.
         workspace_mib: the memory that layers were allowed; None for all there is.
     """
-    said = errors[-1].splitlines()[0] if errors else "it gave no reason"
-    return said + _advice(" ".join(errors), workspace_mib)
+    return last_said(errors) + _advice(" ".join(errors), workspace_mib)
 
 
 def _advice(errors: str, workspace_mib: int | None) -> str:
